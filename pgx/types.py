@@ -1,0 +1,101 @@
+"""The words the rest of pgx is written in, and the one time convention.
+
+Axes
+----
+``T`` decisions in time, ``R`` replicas (seeds), ``N`` environment slots of a replica, ``P`` parameters
+of a replica. Every rollout tensor is ``[T, R, N, …]``, every parameter ``[R, …]``, every per-replica
+scalar ``[R]``. A single run is R = 1 and takes the same path.
+
+Time
+----
+Row ``t`` is decision ``t``. ``observation[t]`` is what the policy saw, ``action[t]`` what it chose,
+``reward[t]`` what that brought (Sutton & Barto's R_{t+1}), ``next_observation[t]`` the true successor
+*before* any reset. ``terminated[t]`` and ``truncated[t]`` stay two fields: a bootstrap uses
+V(next_observation) at a truncation and 0 at a termination, and terminated wins if both are set. No row
+is a reset. Rows where ``mask`` is false do not exist: they are padding, and weigh exactly zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+import numpy as np
+from torch import Tensor
+
+TimeLimit = Literal["bootstrap", "end"]
+
+
+@dataclass(frozen=True)
+class EnvSpec:
+    """What the rest of pgx may know about an environment: sizes come from here, never from YAML."""
+
+    id: str  #: the environment's public name, such as ``CartPole-v1``
+    observation_shape: tuple[int, ...]
+    action_kind: Literal["discrete", "continuous"]
+    actions: int  #: number of discrete actions, or dimensions of a continuous one
+    time_limit: int | None = None  #: decisions after which an episode is truncated
+    action_low: tuple[float, ...] | None = None  #: bounds per dimension, continuous actions only
+    action_high: tuple[float, ...] | None = None
+
+
+class Transition(NamedTuple):
+    """What one environment step returns; every array is ``[R, N, …]``.
+
+    Values of inactive slots are unspecified and must not be read. The arrays may be reused by the next
+    step: copy what is to be kept.
+    """
+
+    reward: np.ndarray  #: float32 ``[R, N]``
+    terminated: np.ndarray  #: bool ``[R, N]``
+    truncated: np.ndarray  #: bool ``[R, N]``
+    next_observation: np.ndarray  #: float32 ``[R, N, *O]``, before any reset
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """What one iteration collected. Time runs along axis 0, replicas along 1, slots along 2.
+
+    ``complete`` rollouts hold one whole episode per slot, all begun at row 0. Otherwise each slot holds
+    T consecutive decisions that may cross episode ends, and ``time`` says where in its episode a row is.
+    """
+
+    observation: Tensor  #: float32 ``[T, R, N, *O]``
+    action: Tensor  #: int64 ``[T, R, N]`` or float32 ``[T, R, N, A]``
+    reward: Tensor  #: float32 ``[T, R, N]``, what the learner sees (``return_train``)
+    terminated: Tensor  #: bool ``[T, R, N]``
+    truncated: Tensor  #: bool ``[T, R, N]``
+    next_observation: Tensor  #: float32 ``[T, R, N, *O]``, the successor before any reset
+    mask: Tensor  #: bool ``[T, R, N]``, rows that exist
+    time: Tensor  #: int64 ``[T, R, N]``, decisions since the row's episode began, from 0
+    log_prob: Tensor  #: float32 ``[T, R, N]``, log-probability under the behaviour policy
+    complete: bool
+    policy_state: Tensor | None = None  #: ``[T, R, N, …]``, for recurrent policies
+
+    @property
+    def ended(self) -> Tensor:
+        """bool ``[T, R, N]``: the episode has no further row, for whatever reason."""
+        return self.terminated | self.truncated
+
+    @property
+    def replicas(self) -> int:
+        return self.mask.shape[1]
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A baseline's answer to a rollout. All ``[T, R, N]`` tensors are free of gradient."""
+
+    value: Tensor  #: ``[T, R, N]``, V(observation[t]); zeros without a baseline
+    next_value: Tensor  #: ``[T, R, N]``, V(next_observation[t]) of the pre-reset successor
+    gradient: Tensor | None = None  #: ``[R, P]``, of the loss of the baseline's own parameters
+    loss: Tensor | None = None  #: ``[R]``
+    diagnostics: dict[str, Tensor] = field(default_factory=dict)  #: ``[R]`` each
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """An estimator's answer: a direction of *ascent* on the return, one per replica."""
+
+    gradient: Tensor  #: ``[R, P]``
+    diagnostics: dict[str, Tensor] = field(default_factory=dict)  #: ``[R]`` each
