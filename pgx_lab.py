@@ -1,7 +1,8 @@
 """The console script of pgx-lab, in a module of its own so that it works when ``pgx`` is not ours.
 
-The JAX board-game suite on the package index is called ``pgx`` too and installs into the same folder:
-whichever came last has overwritten the other. Nothing of ``pgx`` is imported before that is ruled out.
+The JAX board-game suite on the package index is called ``pgx`` too and installs into the same
+folder: whichever came last has overwritten the other. Nothing of ``pgx`` is imported before that is
+ruled out.
 """
 
 from __future__ import annotations
@@ -20,23 +21,19 @@ def clash() -> str | None:
     found = Path(spec.origin) if spec is not None and spec.origin is not None else None
     ours = Path(__file__).resolve().parent / "pgx" / "__init__.py"
     if found is None:
-        return f"error: the package pgx is missing or incomplete: {REMEDY}"
+        return f"the package pgx is missing or incomplete: {REMEDY}"
     if found.resolve() != ours:
-        return (
-            f"error: {found.parent} shadows pgx-lab: pip uninstall pgx, or take it off PYTHONPATH"
-        )
+        return f"{found.parent} shadows pgx-lab: pip uninstall pgx, or take it off PYTHONPATH"
     if SIGNATURE not in found.read_text(encoding="utf-8", errors="replace"):
-        return (
-            f"error: the board-game suite pgx has overwritten pgx-lab in {found.parent}: {REMEDY}"
-        )
+        return f"the board-game suite pgx has overwritten pgx-lab in {found.parent}: {REMEDY}"
     return None
 
 
 def main() -> int:
-    """Run ``pgx``, unless the importable ``pgx`` is another project's: then one line and status 2."""
+    """Run ``pgx``; if the importable ``pgx`` is another project's, one line and status 2."""
     problem = clash()
     if problem is not None:
-        print(problem, file=sys.stderr)
+        print(f"error: {problem}", file=sys.stderr)
         return 2
     from pgx.cli import main as run
 

@@ -16,12 +16,10 @@ from packaging.requirements import Requirement
 
 DISTRIBUTION = "pgx-lab"
 
-#: Versions that must not run, whatever a requirement allows.
+#: Releases that must not stay installed, whether or not a requirement allows them.
 KNOWN_BAD = {
-    ("pytorch-lightning", "2.6.2"): "this release was compromised",
-    ("pytorch-lightning", "2.6.3"): "this release was compromised",
-    ("lightning", "2.6.2"): "this release was compromised",
-    ("lightning", "2.6.3"): "this release was compromised",
+    "pytorch-lightning": ("2.6.2", "2.6.3"),
+    "lightning": ("2.6.2", "2.6.3"),
 }
 
 
@@ -43,6 +41,7 @@ def examine(output: Path) -> list[Finding]:
         Finding("python", "ok", f"{platform.python_version()} on {platform.platform()}"),
         *clashes(),
         *requirements(metadata.requires(DISTRIBUTION) if _version(DISTRIBUTION) else None),
+        *compromised(),
         *torch_build(),
         allocator(),
         configs(),
@@ -51,12 +50,12 @@ def examine(output: Path) -> list[Finding]:
 
 
 def clashes() -> Iterator[Finding]:
-    """Is the importable ``pgx`` ours? The board-game suite of that name installs into its folder."""
+    """Is the importable ``pgx`` ours? The board-game suite of that name uses the same folder."""
     from pgx_lab import clash
 
     problem = clash()
     if problem is not None:
-        yield Finding("pgx", "bad", problem.removeprefix("error: "))
+        yield Finding("pgx", "bad", problem)
     elif (foreign := _version("pgx")) is not None:
         detail = f"the board-game suite pgx {foreign} is installed as well: pip uninstall pgx"
         yield Finding("pgx", "bad", detail)
@@ -68,8 +67,8 @@ def requirements(declared: list[str] | None) -> Iterator[Finding]:
     """Each requirement of pgx-lab against what is installed, extras last.
 
     Args:
-        declared: requirement lines as `importlib.metadata.requires` gives them, or None if pgx-lab is
-            not installed (a checkout on the path).
+        declared: requirement lines as `importlib.metadata.requires` gives them, or None if pgx-lab
+            is not installed (a checkout on the path).
     """
     if declared is None:
         yield Finding(DISTRIBUTION, "missing", "runs from a checkout: pip install -e . installs it")
@@ -90,12 +89,18 @@ def _requirement(requirement: Requirement, extra: str | None) -> Finding:
         return Finding(name, "missing", f"optional: pip install '{DISTRIBUTION}[{extra}]'")
     if version is None:
         return Finding(name, "bad", f"not installed: pip install '{wanted}'")
-    if (name, version) in KNOWN_BAD:
-        detail = f"{version}: {KNOWN_BAD[name, version]}: pip install '{wanted}'"
-        return Finding(name, "bad", detail)
     if not requirement.specifier.contains(version, prereleases=True):
         return Finding(name, "bad", f"{version} installed: pip install '{wanted}'")
     return Finding(name, "ok", version)
+
+
+def compromised() -> Iterator[Finding]:
+    """Installed releases that are known to have been tampered with."""
+    for name, versions in KNOWN_BAD.items():
+        version = _version(name)
+        if version in versions:
+            detail = f"{version} was compromised: pip uninstall {name}, then change your passwords"
+            yield Finding(name, "bad", detail)
 
 
 def _extra_of(requirement: Requirement) -> str | None:
