@@ -57,10 +57,14 @@ class BlockWriter:
     def _begin(self, schema: Mapping[str, np.dtype | str] | None) -> None:
         data = self.path.read_bytes()
         found, start = _read_header(data, self.path)
-        if found is None and schema is None:
+        if schema is not None:
+            self.schema = {name: np.dtype(kind) for name, kind in schema.items()}
+        elif found is not None:
+            self.schema = found
+        else:
             raise ValueError(f"{self.path}: holds no block header to take a schema from")
-        self.schema = found if schema is None else {n: np.dtype(d) for n, d in schema.items()}
-        self._width = sum(dtype.itemsize for dtype in self.schema.values())
+        self._width = _width(self.schema)
+        self.size = 0
         if found is None:
             header = _header(self.schema)
             os.ftruncate(self._fd, 0)
@@ -119,7 +123,8 @@ class BlockWriter:
                 f"{self.path}: cannot go back to {size} bytes; "
                 f"the header has {self.header_size}, the valid rows end at {self.size}"
             )
-        ends = (offset + length for offset, length in _blocks_of(self.path, self._width))
+        blocks = _blocks(self.path.read_bytes(), self.header_size, self._width)
+        ends = (offset + length for offset, length in blocks)
         if size != self.header_size and size not in ends:
             raise ValueError(f"{self.path}: no block ends at {size} bytes")
         os.ftruncate(self._fd, size)
@@ -149,7 +154,7 @@ def read_blocks(path: Path) -> dict[str, np.ndarray]:
     schema, start = _read_header(data, path)
     if schema is None:
         return {}
-    width = sum(dtype.itemsize for dtype in schema.values())
+    width = _width(schema)
     view = memoryview(data)
     pieces: dict[str, list[memoryview]] = {name: [] for name in schema}
     for offset, length in _blocks(data, start, width):
@@ -164,7 +169,7 @@ def read_blocks(path: Path) -> dict[str, np.ndarray]:
 
 
 def _header(schema: Mapping[str, np.dtype]) -> bytes:
-    if not schema or any(dtype.hasobject or not dtype.itemsize for dtype in schema.values()):
+    if not schema or any(dtype.hasobject or dtype.itemsize == 0 for dtype in schema.values()):
         raise ValueError(f"columns need dtypes of a fixed size: {_spell(schema)}")
     columns = {name: dtype.str for name, dtype in schema.items()}
     return json.dumps({"pgx-blocks": VERSION, "columns": columns}).encode() + b"\n"
@@ -184,11 +189,6 @@ def _read_header(data: bytes, path: Path) -> tuple[dict[str, np.dtype] | None, i
         raise ValueError(f"{path}: not a block file of version {VERSION} ({error})") from error
 
 
-def _blocks_of(path: Path, width: int) -> Iterator[tuple[int, int]]:
-    data = path.read_bytes()
-    return _blocks(data, data.find(b"\n") + 1, width)
-
-
 def _blocks(data: bytes, start: int, width: int) -> Iterator[tuple[int, int]]:
     """Offset and length of the columns of each whole block."""
     view = memoryview(data)
@@ -205,6 +205,10 @@ def _blocks(data: bytes, start: int, width: int) -> Iterator[tuple[int, int]]:
 
 def _checksum(payload: bytes | memoryview) -> int:
     return zlib.crc32(payload, zlib.crc32(_LENGTH.pack(len(payload))))
+
+
+def _width(schema: Mapping[str, np.dtype]) -> int:
+    return sum(int(dtype.itemsize) for dtype in schema.values())
 
 
 def _spell(schema: Mapping[str, np.dtype]) -> str:
