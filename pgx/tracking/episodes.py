@@ -24,6 +24,9 @@ EPISODE_ROW = {
     "wall_s": "float64",
 }
 
+#: of a row of metrics; the diagnostics follow, float64 each
+METRIC_ROW = {"seed": "int64", "iteration": "int64", "decisions": "int64", "wall_s": "float64"}
+
 _UPDATE = {
     "replica": np.int64,
     "episode": np.int64,
