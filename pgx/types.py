@@ -18,7 +18,7 @@ is a reset. Rows where ``mask`` is false do not exist: they are padding, and wei
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 from torch import Tensor
@@ -99,3 +99,19 @@ class Estimate:
 
     gradient: Tensor  #: ``[R, P]``
     diagnostics: dict[str, Tensor] = field(default_factory=dict)  #: ``[R]`` each
+
+
+class ScoreFunction(Protocol):
+    """What an estimator may know of a policy; `pgx.policies.base.Policy` says more."""
+
+    @property
+    def flat(self) -> Tensor:
+        """``[R, P]``, every parameter of every replica."""
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """Observation rows ``[R, B, *O]`` to the outputs ``[R, B, K]``."""
+
+    def score(
+        self, outputs: Tensor, action: Tensor, weight: Tensor, entropy_weight: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """∂/∂outputs Σ_b [weight log π(a|s) + entropy_weight H] ``[R, B, K]``, and H ``[R, B]``."""

@@ -1,0 +1,47 @@
+"""What a baseline offers: a value for every row of a rollout, a constant to the policy."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from pgx.types import Baseline, EnvSpec, Rollout
+
+
+class BaselineModel(nn.Module, ABC):
+    """Maps a rollout to a `Baseline`.
+
+    Args:
+        spec: the environment's sizes.
+        seeds: one seed per replica.
+
+    Attributes:
+        predicts: whether it predicts V(s'), which a bootstrap needs.
+        least_slots: trajectories per replica it needs; more than 1 also means complete episodes.
+        learning_rate: of its own parameters, a multiple of the policy's; None without parameters.
+    """
+
+    predicts: bool = False
+    least_slots: int = 1
+    learning_rate: float | None = None
+
+    def __init__(self, spec: EnvSpec, seeds: Sequence[int]) -> None:
+        super().__init__()
+        self.spec, self.replicas = spec, len(seeds)
+
+    @property
+    def flat(self) -> Tensor | None:
+        """``[R, P]``, its own parameters, or None."""
+        return None
+
+    @abstractmethod
+    def forward(self, rollout: Rollout) -> Baseline:
+        """The values of every row; see `Baseline`."""
+
+
+def constant(value: Tensor) -> Baseline:
+    """A baseline that predicts nothing and learns nothing: ``value`` ``[T, R, N]`` and zeros."""
+    return Baseline(value=value, next_value=torch.zeros_like(value))

@@ -1,0 +1,83 @@
+"""REINFORCE with the total return: the estimator all others are short differences from."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from pgx.errors import ConfigError
+from pgx.estimators.score import masked_mean, score_gradient, standardise
+from pgx.returns import bootstrap, discounted_return
+from pgx.types import Baseline, Estimate, Rollout, ScoreFunction, TimeLimit
+
+
+class Reinforce:
+    """The likelihood-ratio gradient with the return of the whole episode.
+
+        g = 1/N Σ_n Σ_t (G_0 − b_t) ∇ log π(a_t|s_t),   G_0 = Σ_k γᵏ r_k
+
+    Source: Williams 1992, "Simple statistical gradient-following algorithms", the episodic form. It
+    needs complete episodes, sums over t and takes the mean over the N trajectories.
+
+    Args:
+        discount: γ, in [0, 1].
+        time_limit: ``end``: a truncated episode is over; ``bootstrap``: its return goes on with γ V(s').
+        entropy_coefficient: ρ of the bonus ρ H(π(·|s)) per row, in units of reward per nat.
+        normalize_advantage: standardise the weights of each replica's rows.
+
+    Raises:
+        ConfigError: a value outside its range.
+    """
+
+    needs_value = False  #: whether it needs a baseline that predicts V(s')
+    horizon: int | None = None  #: decisions per slot and iteration; None: complete episodes
+
+    def __init__(
+        self,
+        discount: float,
+        time_limit: TimeLimit,
+        entropy_coefficient: float,
+        normalize_advantage: bool,
+    ) -> None:
+        if not 0.0 <= discount <= 1.0:
+            raise ConfigError(f"estimator.discount={discount}: choose a number from 0 to 1")
+        if time_limit not in ("bootstrap", "end"):
+            raise ConfigError(f"estimator.time_limit={time_limit}: choose bootstrap or end")
+        self.discount, self.time_limit = discount, time_limit
+        self.entropy_coefficient = entropy_coefficient
+        self.normalize_advantage = normalize_advantage
+
+    def reward_to_go(self, rollout: Rollout, baseline: Baseline) -> Tensor:
+        """G_t ``[T, R, N]``, continued with γ V(s') where the time limit says so."""
+        rest = bootstrap(
+            baseline.next_value, rollout.terminated, rollout.truncated, self.time_limit
+        )
+        reward = rollout.reward + self.discount * torch.where(rollout.ended, rest, 0.0)
+        return discounted_return(reward, rollout.ended, self.discount)
+
+    def advantage(self, rollout: Rollout, baseline: Baseline) -> Tensor:
+        """Ψ_t ``[T, R, N]``, what multiplies the score of row t."""
+        total = self.reward_to_go(rollout, baseline)[0]
+        return total - baseline.value
+
+    def row_weight(self, rollout: Rollout) -> Tensor | float:
+        """A factor of every row's weight, after standardisation: 1 here."""
+        return 1.0
+
+    def __call__(self, policy: ScoreFunction, rollout: Rollout, baseline: Baseline) -> Estimate:
+        """The estimate of ∇J for every replica.
+
+        Args:
+            policy: the policy that collected the rollout.
+            rollout: ``[T, R, N, …]``.
+            baseline: ``[T, R, N]`` values, constants to the policy.
+
+        Returns:
+            The gradient ``[R, P]`` and the mean entropy ``[R]``, in nats.
+        """
+        weight = self.advantage(rollout, baseline)
+        if self.normalize_advantage:
+            weight = standardise(weight, rollout)
+        weight = weight * self.row_weight(rollout)
+        gradient, entropy = score_gradient(policy, rollout, weight, self.entropy_coefficient)
+        return Estimate(gradient, {"entropy": masked_mean(entropy, rollout)})

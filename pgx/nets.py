@@ -1,0 +1,178 @@
+"""Networks whose parameters are ``[R, P]``: one row per replica, all replicas in one matrix product.
+
+`ReplicaMLP` keeps the parameters of all its layers in one flat tensor per network. Gradients, clipping,
+optimizers and checkpoints then handle a single ``[R, P]`` tensor. Layer widths and rows are padded, so
+that every replica's matrices begin at an aligned address: matrix products take another order of
+additions for unaligned ones, and a replica's bits would depend on its place among the others.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from pgx.axes import LANES, padded
+from pgx.streams import Stream
+
+Activation = Literal["tanh", "relu"]
+WIDTH = 16  #: layer widths are padded to a multiple of this, with weights that stay zero
+Layer = tuple[Tensor, Tensor]  #: weight ``[R, in, out]`` and bias ``[R, 1, out]``
+
+
+def orthogonal(draws: Tensor, gain: float) -> Tensor:
+    """An orthogonal matrix from normal draws (Saxe et al. 2014), ``[R, in, out]``, times ``gain``.
+
+    The arithmetic is float64 and per matrix, so that a replica's weights do not depend on R.
+    """
+    tall = draws.shape[1] >= draws.shape[2]
+    q, r = torch.linalg.qr(draws.double() if tall else draws.double().transpose(1, 2))
+    q = q * torch.diagonal(r, dim1=1, dim2=2).sign().unsqueeze(1)
+    return (gain * (q if tall else q.transpose(1, 2))).float()
+
+
+def split_layers(flat: Tensor, sizes: Sequence[int]) -> list[Layer]:
+    """Views of a flat ``[R, P]`` tensor as the (padded) layers of an MLP of these sizes."""
+    layers, start = [], 0
+    for fan_in, fan_out in zip(sizes[:-1], sizes[1:], strict=True):
+        middle, end = start + fan_in * fan_out, start + (fan_in + 1) * fan_out
+        weight = flat[:, start:middle].unflatten(1, (fan_in, fan_out))
+        layers.append((weight, flat[:, middle:end].unsqueeze(1)))
+        start = end
+    return layers
+
+
+class _StackedMLP(torch.autograd.Function):
+    """The MLP of all replicas with a hand-written backward straight into the flat gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, flat: Tensor, net: ReplicaMLP) -> Tensor:
+        layers = split_layers(flat, net.widths)
+        hidden = [rows]
+        for weight, bias in layers[:-1]:
+            if net.activation == "tanh":  # tanh(x) = 2σ(2x) − 1, at four times the rate
+                doubled = torch.baddbmm(bias, hidden[-1], weight, beta=2.0, alpha=2.0)
+                hidden.append(doubled.sigmoid_().mul_(2.0).sub_(1.0))
+            else:
+                hidden.append(torch.baddbmm(bias, hidden[-1], weight).relu_())
+        ctx.net = net
+        ctx.save_for_backward(flat, *hidden)
+        return torch.baddbmm(layers[-1][1], hidden[-1], layers[-1][0])[..., : net.sizes[-1]]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor, None]:
+        net: ReplicaMLP = ctx.net
+        flat, *hidden = ctx.saved_tensors
+        out = torch.zeros_like(flat)
+        layers, grads = split_layers(flat, net.widths), split_layers(out, net.widths)
+        grad = nn.functional.pad(grad, (0, net.widths[-1] - net.sizes[-1]))
+        for depth in reversed(range(len(layers))):
+            grads[depth][0].copy_(torch.bmm(hidden[depth].transpose(1, 2), grad))
+            grads[depth][1].copy_(grad.sum(1, keepdim=True))
+            if depth == 0:
+                break
+            grad = torch.bmm(grad, layers[depth][0].transpose(1, 2))
+            if net.activation == "tanh":
+                grad.sub_((grad * hidden[depth]).mul_(hidden[depth]))  # · (1 − tanh²)
+            else:
+                grad = torch.ops.aten.threshold_backward(grad, hidden[depth], 0)
+        return None, out, None
+
+
+class ReplicaMLP(nn.Module):
+    """Fully connected layers for R replicas at once.
+
+        h_0 = x,   h_{i+1} = f(h_i W_i + b_i),   output = h_k W_k + b_k
+
+    Weights start orthogonal, with gain √2 before the last layer and ``head_gain`` at it; biases at 0.
+
+    Args:
+        seeds: one seed per replica.
+        sizes: widths from input to output; two numbers make a linear map.
+        activation: f, ``tanh`` or ``relu``.
+        head_gain: gain of the last layer's weights.
+        stream: which of a seed's initialisation streams to draw from; networks of one replica differ.
+
+    Attributes:
+        flat: ``[R, P]``, every parameter; padding is zero, gets no gradient and stays zero.
+    """
+
+    def __init__(
+        self,
+        seeds: Sequence[int],
+        sizes: Sequence[int],
+        activation: Activation = "tanh",
+        head_gain: float = 1.0,
+        stream: int = 0,
+    ) -> None:
+        super().__init__()
+        self.sizes, self.activation = list(sizes), activation
+        self.widths = [sizes[0], *(padded(size, WIDTH) for size in sizes[1:])]
+        count = sum((i + 1) * o for i, o in zip(self.widths[:-1], self.widths[1:], strict=True))
+        flat = torch.zeros(len(seeds), padded(count))
+        draws = Stream(seeds, "initialisation")
+        for depth, (weight, _) in enumerate(self.layers(flat)):
+            gain = head_gain if depth == len(sizes) - 2 else math.sqrt(2.0)
+            index = np.full((len(seeds), 1), (stream << 32) + depth, dtype=np.int64)
+            noise = draws.normal(index, 1, weight[0].numel())
+            weight.copy_(orthogonal(torch.from_numpy(noise).reshape(weight.shape), gain))
+        self.flat = nn.Parameter(flat)
+
+    def layers(self, flat: Tensor) -> list[Layer]:
+        """Views of the real weights ``[R, in, out]`` and biases ``[R, 1, out]`` within ``flat``."""
+        return [
+            (weight[:, :fan_in, :fan_out], bias[..., :fan_out])
+            for (weight, bias), fan_in, fan_out in zip(
+                split_layers(flat, self.widths), self.sizes[:-1], self.sizes[1:], strict=True
+            )
+        ]
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """``[R, B, in]`` to ``[R, B, out]``; B a multiple of `pgx.axes.LANES`."""
+        if rows.requires_grad:
+            raise ValueError("ReplicaMLP gives no gradient with respect to its input")
+        return _StackedMLP.apply(rows, self.flat, self)
+
+    @torch.no_grad()
+    def frozen(self) -> FrozenMLP:
+        """The network as it is now, prepared for many small forward passes without gradient."""
+        return FrozenMLP(self.layers(self.flat.detach()), self.activation)
+
+
+class FrozenMLP:
+    """A network prepared for acting: two calls a layer, any number of rows.
+
+    Every width but the input's is padded with zero weights, so that each replica's matrices begin at
+    an aligned address: unaligned ones are multiplied in another order. The affine part of
+    tanh(x) = 2σ(2x) − 1 moves into the next layer's weights: h W + b = σ (2W) + (b − Σ W).
+    """
+
+    def __init__(self, layers: Sequence[Layer], activation: Activation) -> None:
+        self._sigmoid = activation == "tanh"
+        self._outputs = layers[-1][0].shape[2]
+        self._layers = []
+        for depth, (weight, bias) in enumerate(layers):
+            hidden = depth < len(layers) - 1
+            if self._sigmoid and depth > 0:
+                weight, bias = 2.0 * weight, bias - weight.sum(1, keepdim=True)
+            if self._sigmoid and hidden:
+                weight, bias = 2.0 * weight, 2.0 * bias
+            width, fan_in = weight.shape[2], weight.shape[1]
+            wide = padded(width, LANES if hidden else WIDTH) - width
+            deep = padded(fan_in) - fan_in if depth > 0 else 0
+            weight = nn.functional.pad(weight, (0, wide, 0, deep)).contiguous()
+            self._layers.append((weight, nn.functional.pad(bias, (0, wide)).contiguous()))
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """``[R, B, in]`` to ``[R, B, out]``, any B; a view of a padded tensor."""
+        for weight, bias in self._layers[:-1]:
+            rows = torch.baddbmm(bias, rows, weight)
+            rows = rows.sigmoid_() if self._sigmoid else rows.relu_()
+        weight, bias = self._layers[-1]
+        return torch.baddbmm(bias, rows, weight)[..., : self._outputs]

@@ -1,0 +1,84 @@
+"""What a policy offers: actions from pre-drawn noise, and gradients from a rollout's rows."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from torch import Tensor, nn
+
+from pgx.nets import ReplicaMLP
+from pgx.streams import Stream
+from pgx.types import EnvSpec
+
+#: observation ``[R, N, *O]`` and noise ``[R, N, W]`` to action ``[R, N, …]`` and outputs ``[R, N, K]``
+Actor = Callable[[Tensor, np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+
+class Policy(nn.Module, ABC):
+    """R policies of one architecture, one per seed.
+
+    A policy maps observations to the parameters of an action distribution, its *outputs*
+    ``[R, B, K]``, through one network. Everything else is a function of the outputs.
+
+    Args:
+        spec: the environment's sizes.
+        seeds: one seed per replica.
+
+    Attributes:
+        net: the network; ``net.flat`` is the policy's whole ``[R, P]`` parameter tensor.
+        outputs: K.
+        noise_words: W, random numbers a decision uses.
+    """
+
+    net: ReplicaMLP
+    outputs: int
+    noise_words: int
+
+    def __init__(self, spec: EnvSpec, seeds: Sequence[int]) -> None:
+        super().__init__()
+        self.spec, self.replicas = spec, len(seeds)
+
+    @property
+    def flat(self) -> nn.Parameter:
+        """``[R, P]``, every parameter of every replica."""
+        return self.net.flat
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Observation rows ``[R, B, *O]`` to outputs ``[R, B, K]``; B a multiple of ``axes.LANES``."""
+        return self.net(rows.flatten(2))
+
+    @abstractmethod
+    def noise(self, stream: Stream, start: np.ndarray, count: int) -> np.ndarray:
+        """The noise of ``count`` decisions of every slot, ``[R, C, N, W]``; see `Stream.bits`."""
+
+    @abstractmethod
+    def actor(self) -> Actor:
+        """The policy as it is now, prepared for the many small steps of a rollout."""
+
+    @abstractmethod
+    def log_prob(self, outputs: Tensor, action: Tensor) -> Tensor:
+        """log π(a|s) ``[R, B]`` of actions ``[R, B, …]``."""
+
+    @abstractmethod
+    def entropy(self, outputs: Tensor) -> Tensor:
+        """H(π(·|s)) ``[R, B]``, in nats."""
+
+    @abstractmethod
+    def score(
+        self, outputs: Tensor, action: Tensor, weight: Tensor, entropy_weight: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The weighted score at the outputs.
+
+            ∂/∂outputs Σ_b [ weight_b · log π(a_b|s_b) + entropy_weight_b · H(π(·|s_b)) ]
+
+        Args:
+            outputs: ``[R, B, K]``.
+            action: ``[R, B, …]``.
+            weight: ``[R, B]``.
+            entropy_weight: ``[R, B]``.
+
+        Returns:
+            The gradient ``[R, B, K]`` and the entropy ``[R, B]``.
+        """

@@ -1,0 +1,34 @@
+"""A categorical policy over a multilayer perceptron."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from pgx.nets import Activation, ReplicaMLP
+from pgx.policies.categorical import Categorical
+from pgx.types import EnvSpec
+
+
+class CategoricalMLP(Categorical):
+    """π(a|s) = softmax(MLP(s))_a, started nearly uniform.
+
+    Args:
+        spec: the environment's sizes.
+        seeds: one seed per replica.
+        hidden: widths of the hidden layers.
+        activation: ``tanh`` or ``relu``.
+        head_gain: gain of the orthogonal start of the last layer; small means nearly uniform.
+    """
+
+    def __init__(
+        self,
+        spec: EnvSpec,
+        seeds: Sequence[int],
+        hidden: Sequence[int],
+        activation: Activation,
+        head_gain: float,
+    ) -> None:
+        super().__init__(spec, seeds)
+        sizes = [math.prod(spec.observation_shape), *hidden, spec.actions]
+        self.net = ReplicaMLP(seeds, sizes, activation, head_gain)
