@@ -35,7 +35,7 @@ Train one arm, all its seeds in one process; print the run directory and a table
   pgx train                                         the defaults, in conf/train.yaml
   pgx train experiment=a2c seeds=10                 a preset, seeds 0 to 9
   pgx train experiment=a2c seeds='0-4' decisions=100000
-  pgx train experiment=reinforce estimator=reward_to_go optimizer.lr=0.01
+  pgx train experiment=reinforce estimator=reward_to_go optimizer.learning_rate=0.01
   pgx train experiment=a2c resume=true              continue what was interrupted
   pgx train experiment=a2c --cfg job                print the configuration and stop
 
@@ -149,13 +149,17 @@ def export(
 @app.command()
 def bench(
     repeats: Annotated[int, typer.Option(min=1, help="Interleaved repeats per row.")] = 5,
-    seconds: Annotated[float, typer.Option(min=1, help="About how long each repeat trains.")] = 10,
+    replicas: Annotated[list[int], typer.Option(min=1, help="R of a pgx row; repeatable.")] = (
+        1,
+        32,
+    ),
+    decisions: Annotated[int, typer.Option(min=1, help="Per replica, of every run.")] = 300_000,
     as_json: JsonOption = False,
 ) -> int:
     """Training rates here, beside Stable-Baselines3 on the same work."""
     from pgx.bench import main as run
 
-    return run(repeats=repeats, seconds=seconds, as_json=as_json)
+    return run(repeats, list(replicas), decisions, as_json)
 
 
 @app.command()

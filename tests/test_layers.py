@@ -21,7 +21,7 @@ LAYERS = (
     {"policies", "baselines", "environments"},
     {"estimators"},
     {"rollout", "optimizers"},
-    {"module", "callbacks", "progress", "checkpoint", "tracking"},
+    {"module", "callbacks", "progress", "checkpoint", "tracking", "allocator"},
     {"train", "sweep", "report", "cli", "records", "tables", "export", "status"}
     | {"doctor", "init", "bench"},
 )

@@ -1,0 +1,80 @@
+"""Runs the contenders in turn and prints the figures."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+from typing import Any
+
+from pgx.bench.contenders import PGX_WORK, StableBaselines3, contenders
+from pgx.bench.rates import LEARNED_RETURN, Measurement, Row, table
+from pgx.bench.startup import Startup, machine, measure
+
+
+def main(repeats: int, replicas: list[int], decisions: int, as_json: bool) -> int:
+    """Measure everything and print it; 1 if some contender did not learn.
+
+    Args:
+        repeats: interleaved repeats of every contender.
+        replicas: R, one pgx contender each.
+        decisions: per replica, of every run.
+        as_json: print JSON instead of tables.
+    """
+    everyone = contenders(replicas)
+    results: dict[str, list[Measurement]] = {contender.name: [] for contender in everyone}
+    for repeat in range(repeats):
+        for contender in everyone:
+            _tell(f"repeat {repeat + 1} of {repeats}: {contender.name}")
+            results[contender.name].append(contender.measure(decisions, seed=repeat))
+    _tell("start-up")
+    startup = measure(repeats)
+    peers = [StableBaselines3("same", threads).name for threads in (1, 2)]
+    rows = table(results, peers)
+    if as_json:
+        print(json.dumps(report(rows, startup, decisions), indent=2))
+    else:
+        render(rows, startup, decisions, repeats)
+    return int(not all(row.learned for row in rows))
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def report(rows: list[Row], startup: Startup, decisions: int) -> dict[str, Any]:
+    """Everything measured, as plain values."""
+    return {
+        "machine": machine(),
+        "work": list(PGX_WORK),
+        "decisions": decisions,
+        "rows": [row._asdict() for row in rows],
+        **startup._asdict(),
+    }
+
+
+def render(rows: list[Row], startup: Startup, decisions: int, repeats: int) -> None:
+    """Print the tables."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    console.print(f"{machine()}; {decisions:,} decisions per replica, n = {repeats} repeats")
+    rates = Table("", title="decisions per second, summed over replicas", title_justify="left")
+    for title in ("median", "min – max", "× SB3 same work", "last return"):
+        rates.add_column(title, justify="right")
+    for row in rows:
+        ratio = "" if row.ratio is None else f"{row.ratio:.1f}"
+        final = f"{row.final_return:.0f}" + ("" if row.learned else " did not learn")
+        spread = f"{row.least:,.0f} – {row.most:,.0f}"
+        rates.add_row(row.name, f"{row.median:,.0f}", spread, ratio, final)
+    console.print(rates)
+    console.print(f"learned: mean of the last 100 episodes of at least {LEARNED_RETURN:.0f}")
+    console.print(f"pgx --help: {_seconds(startup.help_s)}")
+    console.print(f"a run of one iteration, start to exit: {_seconds(startup.start_s)}")
+    imports = ", ".join(f"{name} {seconds:.2f}" for name, seconds in startup.imports)
+    console.print(f"its imports, s: {imports}")
+
+
+def _seconds(times: list[float]) -> str:
+    return f"{statistics.median(times):.2f} s ({min(times):.2f} – {max(times):.2f})"
