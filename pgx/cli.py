@@ -181,14 +181,14 @@ def init(
     as_json: JsonOption = False,
 ) -> int:
     """Files to start from: a study, an arm and an estimator."""
-    from pgx.init import NEXT_STEPS, write_starter
+    from pgx.init import next_step, write_starter
 
     written = write_starter(directory)
     if as_json:
         return _print_json([str(path) for path in written])
     for path in written:
         typer.echo(path)
-    typer.echo(NEXT_STEPS)
+    typer.echo(next_step(directory))
     return 0
 
 
