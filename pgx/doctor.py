@@ -170,9 +170,11 @@ def render(findings: list[Finding]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from pgx.tables import show
+
     colours = {"ok": "green", "bad": "bold red", "missing": "yellow", "note": "cyan"}
     table = Table.grid(padding=(0, 2))
     for finding in findings:
         mark = f"[{colours[finding.status]}]{finding.status}"
         table.add_row(mark, finding.name, finding.detail.replace("[", r"\["))
-    Console().print(table)
+    show(table, Console())

@@ -166,6 +166,25 @@ def test_status_prints_rows_as_json(
     assert json.loads(capsys.readouterr().out) == [{"arm": "a2c", "path": "elsewhere"}]
 
 
+def test_export_says_where_it_wrote(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen: list[tuple[object, ...]] = []
+
+    def export(*arguments: object) -> Path:
+        seen.append(arguments)
+        return Path("rows.parquet")
+
+    stand_in("pgx.export", monkeypatch, export=export)
+    words = ["export", "lectures", "--format", "parquet", "--to", "there", "--output", "runs"]
+    assert cli.main(words) == 0
+    assert cli.main([*words, "--json"]) == 0
+    assert seen == [("lectures", Path("runs"), "parquet", Path("there"))] * 2
+    first, *rest = capsys.readouterr().out.splitlines()
+    assert first == "rows.parquet"
+    assert json.loads("".join(rest))["path"] == "rows.parquet"
+
+
 def test_doctor_ends_with_1_only_if_something_is_bad(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

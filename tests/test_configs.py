@@ -5,12 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hydra import compose, initialize_config_dir
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted((ROOT / "conf").rglob("*.yaml"))
+
+INGREDIENTS = ("environment", "policy", "estimator", "baseline", "optimizer")  #: of an arm
+PRESETS = ("experiment", "study")  #: groups that only choose among ingredients
+OPTIONS = [(path.parent.name, path.stem) for path in CONFIGS if path.parent.name in INGREDIENTS]
 EXPERIMENTS = sorted(path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml"))
+SEEDS = (3, 5)
 
 KEY = re.compile(r"^\s*(?:- )?[\w.@/-]+:(\s|$)")  #: a line that sets a key
 ENTRY = re.compile(r"^\s*- ")  #: an entry of a list, such as the defaults
@@ -42,3 +52,65 @@ def test_a_key_without_a_comment_is_found() -> None:
         "# @package _global_\na: 1\nb: 2  # two\n# three\nc:\n  d: 4\ndefaults:\n  - policy: mlp\n"
     )
     assert list(uncommented(text)) == ["a: 1", "d: 4", "defaults:"]
+
+
+def composed(*overrides: str) -> DictConfig:
+    """The configuration that ``pgx train`` composes from these overrides."""
+    with initialize_config_dir(version_base="1.3", config_dir=str(ROOT / "conf")):
+        return compose("train", overrides=list(overrides))
+
+
+def build(config: DictConfig) -> dict[str, Any]:
+    """Instantiate every ingredient of an arm, with the sizes the environment says."""
+    environment = instantiate(config.environment, seeds=SEEDS)
+    environment.close()
+    sizes = {"spec": environment.spec, "seeds": SEEDS}
+    policy = instantiate(config.policy, **sizes)
+    return {
+        "environment": environment,
+        "policy": policy,
+        "estimator": instantiate(config.estimator),
+        "baseline": instantiate(config.baseline, **sizes),
+        "optimizer": instantiate(config.optimizer)(policy.flat),
+    }
+
+
+def target(path: Path) -> str:
+    """The class that an option names."""
+    return str(OmegaConf.load(path)["_target_"]).rpartition(".")[2]
+
+
+@pytest.mark.parametrize(("group", "option"), OPTIONS)
+def test_every_option_instantiates(group: str, option: str) -> None:
+    built = build(composed(f"{group}={option}"))[group]
+    assert type(built).__name__ == target(ROOT / "conf" / group / f"{option}.yaml")
+
+
+@pytest.mark.parametrize(("group", "option"), OPTIONS)
+def test_a_key_that_no_class_uses_fails(group: str, option: str) -> None:
+    config = composed(f"{group}={option}", f"+{group}.unheard_of=1")
+    with pytest.raises((InstantiationException, TypeError), match="unheard_of"):
+        build(config)
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_experiment_composes(experiment: str) -> None:
+    config = composed(f"experiment={experiment}")
+    assert OmegaConf.to_container(config, resolve=True)
+    assert set(build(config)) == set(INGREDIENTS)
+
+
+def test_struct_mode_refuses_a_misspelt_key() -> None:
+    assert OmegaConf.is_struct(composed())
+
+
+def test_every_group_is_an_ingredient_or_a_preset() -> None:
+    groups = {path.parent.name for path in CONFIGS if path.parent != ROOT / "conf"}
+    assert groups - set(INGREDIENTS) - set(PRESETS) == set()
+
+
+def test_every_top_level_key_is_read_somewhere() -> None:
+    text = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "pgx").rglob("*.py"))
+    keys = set(composed()) - set(INGREDIENTS)
+    unread = [key for key in keys if not re.search(rf"""[.\["']{re.escape(str(key))}\b""", text)]
+    assert unread == []

@@ -21,7 +21,7 @@ LAYERS = (
     {"policies", "baselines", "environments"},
     {"estimators"},
     {"rollout", "optimizers"},
-    {"module", "callbacks", "progress", "checkpoint", "tracking", "allocator"},
+    {"module", "callbacks", "progress", "checkpoint", "tracking", "allocator", "freeze"},
     {"train", "sweep", "report", "cli", "records", "tables", "export", "status"}
     | {"doctor", "init", "bench"},
 )

@@ -20,7 +20,9 @@ GROUPS = {
 PARTS = {
     "estimators": {"score"},
     "policies": {"base", "categorical"},
-    "environments": {"base"},
+    "baselines": {"base"},
+    "optimizers": {"base"},
+    "environments": {"base", "tabular", "exact"},
 }
 
 

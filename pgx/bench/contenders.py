@@ -19,10 +19,15 @@ from pgx.errors import ConfigError, RunFailed
 PGX_WORK = (
     "experiment=a2c",
     "environment=cartpole",
+    "environment.slots=8",
     "policy.hidden=[64,64]",
     "estimator.horizon=128",
     "estimator.trace_decay=0.95",
     "estimator.normalize_advantage=false",
+    "estimator.entropy_coefficient=0",
+    "baseline.hidden=[64,64]",
+    "baseline.target_trace_decay=0.95",
+    "optimizer.learning_rate=1e-3",
 )
 
 LAST_EPISODES = 100  #: per replica, of which the final return is the mean
