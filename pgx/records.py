@@ -1,0 +1,266 @@
+"""The reader's side of what training recorded: parts found on disk, their rows, and their union.
+
+Nothing here imports torch or instantiates a config. A part that still trains, or was killed, is
+read from its blocks; a finished one from its parquet files.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pgx.errors import ConfigError, suggest
+from pgx.tracking.manifest import MANIFEST, is_live, read_manifest
+
+if TYPE_CHECKING:
+    import polars as pl
+
+COLUMNS = (
+    "study",
+    "arm",
+    "environment",
+    "seed",
+    "episode",
+    "decisions",
+    "return_raw",
+    "return_train",
+    "length",
+    "wall_s",
+)
+
+#: If two parts hold the same run, the one whose status comes first here is believed.
+_BELIEVED = ("finished", "running", "interrupted", "failed")
+
+
+@dataclass(frozen=True)
+class Part:
+    """The seeds of an arm that trained in one process, and their directory.
+
+    Attributes:
+        path: ``<root>/<study>/<arm>/<environment>/seeds-…``; the names come from here.
+        manifest: the content of its ``manifest.json``.
+        live: whether a process is writing to it now.
+    """
+
+    path: Path
+    manifest: dict[str, Any]
+    live: bool
+
+    @property
+    def study(self) -> str:
+        return self.path.parts[-4]
+
+    @property
+    def arm(self) -> str:
+        return self.path.parts[-3]
+
+    @property
+    def environment(self) -> str:
+        return self.path.parts[-2]
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        return tuple(self.manifest["seeds"])
+
+    @property
+    def status(self) -> str:
+        """As the manifest says; ``running`` of a dead process is ``interrupted``."""
+        return self._now(self.manifest["status"])
+
+    def seed_status(self, seed: int) -> tuple[str, str | None]:
+        """Status of one seed, and the reason if there is one to give."""
+        entry = self.manifest["seed_status"][str(seed)]
+        return self._now(entry["status"]), entry["reason"]
+
+    def _now(self, status: str) -> str:
+        return "interrupted" if status == "running" and not self.live else status
+
+
+class Run(NamedTuple):
+    """One replica's record: the part that holds it, and how it ended."""
+
+    part: Part
+    seed: int
+    status: str
+    reason: str | None
+
+    @property
+    def key(self) -> tuple[str, str, str, int]:
+        """What names it: study, arm, environment and seed."""
+        return self.part.study, self.part.arm, self.part.environment, self.seed
+
+
+def read_part(path: Path) -> Part:
+    """The part in a directory.
+
+    Raises:
+        ConfigError: the directory holds no readable manifest.
+    """
+    path = Path(os.path.abspath(path))  # not resolved: the names are those of the links
+    live, manifest = is_live(path), read_manifest(path)
+    if manifest["status"] == "running" and not live:  # it may have begun or ended in between
+        live, manifest = is_live(path), read_manifest(path)
+    return Part(path, manifest, live)
+
+
+def find_parts(root: Path, study: str | None = None) -> list[Part]:
+    """Every part below an output directory, by study, arm, environment and first seed.
+
+    Args:
+        root: the output directory, ``outputs``.
+        study: only this one's parts; ``None`` takes all.
+
+    Raises:
+        ConfigError: there is no such study, or a manifest is not readable.
+    """
+    found = sorted(Path(root).glob(f"*/*/*/seeds-*/{MANIFEST}"))
+    if study is not None:
+        studies = {path.parts[-5] for path in found}
+        if not studies:
+            raise ConfigError(f"study: nothing is recorded under {root}; see --output")
+        if study not in studies:
+            hint = suggest(study, studies)
+            raise ConfigError(f"study: no '{study}' is recorded under {root}; {hint}")
+        found = [path for path in found if path.parts[-5] == study]
+    parts = [read_part(path.parent) for path in found]
+    return sorted(parts, key=lambda p: (p.study, p.arm, p.environment, p.seeds))
+
+
+def runs(parts: Sequence[Part]) -> tuple[list[Run], list[str]]:
+    """One run per study, arm, environment and seed, and a line for every run held twice.
+
+    If two parts hold the same run, the finished one is believed; then one that is running,
+    interrupted or failed; then the one that began later.
+    """
+    chosen: dict[tuple[str, str, str, int], Run] = {}
+    notes = []
+    for part in parts:
+        for seed in part.seeds:
+            run = Run(part, seed, *part.seed_status(seed))
+            other = chosen.setdefault(run.key, run)
+            if other is run:
+                continue
+            kept, dropped = sorted((other, run), key=_belief)
+            chosen[run.key] = kept
+            notes.append(
+                f"seed {seed} is in two parts: kept {kept.part.path} ({kept.status}), "
+                f"left out {dropped.part.path} ({dropped.status})"
+            )
+    return [chosen[key] for key in sorted(chosen)], notes
+
+
+def _belief(run: Run) -> tuple[int, float]:
+    from datetime import datetime
+
+    began = datetime.fromisoformat(run.part.manifest["started"]).timestamp()
+    return _BELIEVED.index(run.status), -began
+
+
+def episodes(part: Part) -> pl.DataFrame:
+    """Every episode of a part: ``seed, episode, decisions, return_raw, …``, by seed and episode."""
+    from pgx.tracking.episodes import EPISODE_ROW
+
+    return _rows(part.path, "episodes", EPISODE_ROW).sort("seed", "episode")
+
+
+def metrics(part: Part) -> pl.DataFrame:
+    """Every iteration of a part: ``seed, iteration, decisions, wall_s`` and its diagnostics."""
+    from pgx.tracking.episodes import METRIC_ROW
+
+    return _rows(part.path, "metrics", METRIC_ROW).sort("seed", "iteration")
+
+
+def join(parts: Sequence[Part]) -> tuple[pl.DataFrame, list[str]]:
+    """The episodes of several parts as one table, and a line for every run held twice.
+
+    Returns:
+        Columns `COLUMNS`, sorted by study, arm, environment, seed and episode, no two rows alike
+        in these; and the lines of `runs`.
+
+    Raises:
+        ValueError: a part holds an episode twice, so its files are damaged.
+    """
+    import polars as pl
+
+    from pgx.tracking.episodes import EPISODE_ROW
+
+    chosen, notes = runs(parts)
+    seeds: dict[Path, list[int]] = {}
+    for run in chosen:
+        seeds.setdefault(run.part.path, []).append(run.seed)
+    empty = pl.DataFrame(schema={name: _dtype(kind) for name, kind in EPISODE_ROW.items()})
+    frames = [_named(empty, ("", "", ""))]
+    for part in {run.part.path: run.part for run in chosen}.values():
+        own = episodes(part).filter(pl.col("seed").is_in(seeds[part.path]))
+        if own.select("seed", "episode").is_duplicated().any():
+            raise ValueError(f"{part.path} holds an episode twice: its files are damaged")
+        frames.append(_named(own, (part.study, part.arm, part.environment)))
+    return pl.concat(frames).sort(COLUMNS[:5]), notes
+
+
+def seed_rows(part: Part) -> list[dict[str, Any]]:
+    """One row per seed: ``seed, status, reason, episodes, decisions, recent_return, recent_n``.
+
+    ``recent_return`` is the mean return_raw of the last ``recent_n`` episodes, at most 100;
+    ``None`` without an episode.
+    """
+    import polars as pl
+
+    from pgx.tracking.episodes import RECENT
+
+    returns = pl.col("return_raw")
+    grouped = episodes(part).group_by("seed").agg(pl.len(), returns.tail(RECENT).mean())
+    ended = {seed: (count, recent) for seed, count, recent in grouped.iter_rows()}
+    taken = dict(metrics(part).group_by("seed").agg(pl.col("decisions").max()).iter_rows())
+    rows = []
+    for seed in part.seeds:
+        status, reason = part.seed_status(seed)
+        count, recent = ended.get(seed, (0, None))
+        rows.append(
+            {
+                "seed": seed,
+                "status": status,
+                "reason": reason,
+                "episodes": count,
+                "decisions": taken.get(seed, 0),
+                "recent_return": recent,
+                "recent_n": min(count, RECENT),
+            }
+        )
+    return rows
+
+
+def _rows(directory: Path, kind: str, row: dict[str, str]) -> pl.DataFrame:
+    """What is recorded, however far its process came: parquet appears before the blocks go."""
+    import polars as pl
+
+    from pgx.tracking.blocks import read_blocks
+
+    parquet = directory / f"{kind}.parquet"
+    if not parquet.exists():
+        try:
+            columns = read_blocks(directory / f"{kind}.blocks")
+        except FileNotFoundError:
+            columns = {}
+        if columns:
+            return pl.DataFrame(columns)
+    if parquet.exists():
+        return pl.read_parquet(parquet)
+    return pl.DataFrame(schema={name: _dtype(dtype) for name, dtype in row.items()})
+
+
+def _dtype(name: str) -> Any:
+    import polars as pl
+
+    return {"int64": pl.Int64, "float64": pl.Float64}[name]
+
+
+def _named(frame: pl.DataFrame, names: tuple[str, str, str]) -> pl.DataFrame:
+    """The frame with what names its part, in the order of `COLUMNS`."""
+    import polars as pl
+
+    columns = [pl.lit(name).alias(c) for c, name in zip(COLUMNS, names, strict=False)]
+    return frame.with_columns(columns).select(COLUMNS)

@@ -1,0 +1,151 @@
+"""``pgx status``: where every part of a study stands, read from its files."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from pgx.tables import NOTHING, duration, number, plain_table, seed_span, show, status_text
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from pgx.records import Part
+
+_HEAD = (
+    *("study", "arm", "environment", "seeds", "status"),
+    *("decisions", "last-100 return", "time left"),
+)
+
+RATE_WINDOW = 50  #: iterations over which the present rate is measured
+
+
+def status(study: str | None, root: Path) -> list[dict[str, Any]]:
+    """One row per part, in plain values that JSON can hold.
+
+    Args:
+        study: its name; ``None`` takes all.
+        root: the output directory.
+
+    Returns:
+        Rows of ``study, arm, environment, part`` (its directory), ``seeds``, ``status``, ``budget``
+        (decisions per seed), ``decisions`` (per seed), ``recent_return`` (median over the
+        ``recent_seeds`` seeds that have one), ``time_left_s`` (of a running part), ``error`` (its
+        last line) and ``runs``, the rows of `pgx.records.seed_rows`.
+
+    Raises:
+        ConfigError: there is no such study.
+    """
+    from pgx.records import find_parts
+
+    return [_row(part) for part in find_parts(root, study)]
+
+
+def _row(part: Part) -> dict[str, Any]:
+    from pgx.records import seed_rows
+
+    rows = seed_rows(part)
+    for row in rows:
+        row["recent_return"] = _finite(row["recent_return"])
+    returns = [row["recent_return"] for row in rows if row["recent_return"] is not None]
+    return {
+        "study": part.study,
+        "arm": part.arm,
+        "environment": part.environment,
+        "part": str(part.path),
+        "seeds": list(part.seeds),
+        "status": part.status,
+        "budget": part.manifest.get("budget"),
+        "decisions": [row["decisions"] for row in rows],
+        "recent_return": median(returns) if returns else None,
+        "recent_seeds": len(returns),
+        "time_left_s": time_left(part) if part.status == "running" else None,
+        "error": part.manifest.get("error") or _reason(rows),
+        "runs": rows,
+    }
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _reason(rows: Sequence[dict[str, Any]]) -> str | None:
+    """The first reason a seed gives."""
+    return next((f"seed {row['seed']}: {row['reason']}" for row in rows if row["reason"]), None)
+
+
+def time_left(part: Part) -> float | None:
+    """Seconds until the slowest running seed has its budget, at the rate of its last iterations.
+
+    Returns:
+        ``None`` before there is a rate to measure.
+    """
+    from pgx.records import metrics
+
+    budget = part.manifest.get("budget")
+    table = metrics(part)
+    left = []
+    for seed in part.seeds:
+        if part.seed_status(seed)[0] != "running" or budget is None:
+            continue
+        own = table.filter(seed=seed).tail(RATE_WINDOW + 1).select("decisions", "wall_s").rows()
+        if not own:
+            continue
+        (first, begun), (last, now) = own[0] if len(own) > 1 else (0, 0.0), own[-1]
+        if now > begun and last > first:
+            left.append(max(0.0, budget - last) * (now - begun) / (last - first))
+    return max(left, default=None)
+
+
+def render(rows: Sequence[dict[str, Any]], console: Console) -> None:
+    """Print the rows of `status` as a table, and below it the last error line of each.
+
+    On a terminal a single study is the title, to leave the columns their room.
+    """
+    if not rows:
+        console.print("nothing is recorded yet")
+        return
+    alone = console.is_terminal and len({row["study"] for row in rows}) == 1
+    table = plain_table(*_HEAD[alone:])
+    if alone:
+        table.title, table.title_justify = rows[0]["study"], "left"
+    for column in table.columns:
+        if column.header in ("decisions", "last-100 return", "time left"):
+            column.justify = "right"
+        elif column.header == "status":
+            column.min_width = len("interrupted")
+    for row in rows:
+        cells = (
+            row["study"],
+            row["arm"],
+            row["environment"],
+            seed_span(row["seeds"]),
+            status_text(row["status"]).append(_failures(row)),
+            _progress(row),
+            number(row["recent_return"]),
+            duration(row["time_left_s"]),
+        )
+        table.add_row(*cells[alone:])
+    show(table, console)
+    for row in rows:
+        if row["error"]:
+            name = f"{row['arm']} on {row['environment']}, seeds {seed_span(row['seeds'])}"
+            console.print(f"{name}: {row['error']}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _failures(row: dict[str, Any]) -> str:
+    failed = sum(run["status"] == "failed" for run in row["runs"])
+    if not failed:
+        return ""
+    word = "" if row["status"] == "failed" else " failed"
+    return f" {failed}/{len(row['runs'])}{word}"
+
+
+def _progress(row: dict[str, Any]) -> str:
+    """Decisions of the budget, from the slowest seed to the fastest."""
+    low, high = min(row["decisions"]), max(row["decisions"])
+    budget = NOTHING if row["budget"] is None else f"{row['budget']:,}"
+    return f"{low:,} of {budget}" if low == high else f"{low:,}–{high:,} of {budget}"

@@ -1,0 +1,212 @@
+"""``pgx status`` and the table at the end of a run, on a terminal and in a pipe."""
+
+from __future__ import annotations
+
+import json
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from pgx.errors import ConfigError
+from pgx.records import read_part, seed_rows
+from pgx.status import render, status
+from pgx.tables import duration, number, seed_span, seed_table, show
+from pgx.tracking.blocks import BlockWriter
+from pgx.tracking.episodes import EPISODE_ROW, METRIC_ROW
+from pgx.tracking.manifest import Manifest, PartLock
+
+RATE = 500.0  # decisions a second of seed 0; seed s is s + 1 times as slow
+
+
+def begin(root: Path, arm: str, seeds=(0, 1), iterations=60) -> tuple[Path, Manifest]:
+    """A part with 100 decisions per iteration; seed s returns 10·s in each of its episodes."""
+    path = root / "lectures" / arm / "cartpole" / f"seeds-{seeds[0]}-{seeds[-1]}"
+    manifest = Manifest.begin(
+        path,
+        study="lectures",
+        arm=arm,
+        environment="cartpole",
+        seeds=seeds,
+        budget=10_000,
+        config_hash="abc",
+        environment_class="CartPole",
+    )
+    if not iterations:
+        return path, manifest
+    seed, full = np.array(seeds), np.ones(len(seeds), dtype=np.int64)
+    episodes = BlockWriter(path / "episodes.blocks", EPISODE_ROW)
+    metrics = BlockWriter(path / "metrics.blocks", METRIC_ROW)
+    for k in range(iterations):
+        decisions = 100 * (k + 1) * full
+        late = 1000.0 if k >= 5 else 0.0  # a slow start that the present rate forgets
+        wall = late + decisions * (seed + 1) / RATE
+        both = {"seed": seed, "decisions": decisions, "wall_s": wall}
+        metrics.append({**both, "iteration": k * full})
+        returns = {"return_raw": 10.0 * seed, "return_train": 0.0 * seed}
+        episodes.append({**both, "episode": k * full, "length": full, **returns})
+    episodes.close(), metrics.close()
+    return path, manifest
+
+
+def printed(draw, terminal: bool, width: int = 200) -> str:
+    console = Console(file=StringIO(), force_terminal=terminal, width=width, color_system=None)
+    draw(console)
+    return console.file.getvalue()
+
+
+def test_a_running_part_has_a_rate_and_a_time_left(tmp_path):
+    path, _ = begin(tmp_path, "gae")
+    with PartLock(path):
+        (row,) = status("lectures", tmp_path)
+    assert row["status"] == "running"
+    assert (row["decisions"], row["budget"]) == ([6000, 6000], 10_000)
+    assert row["time_left_s"] == pytest.approx(4000 * 2 / RATE)
+    assert (row["recent_return"], row["recent_seeds"]) == (5.0, 2)
+
+
+def test_a_seed_that_ended_does_not_count_for_the_time_left(tmp_path):
+    path, manifest = begin(tmp_path, "gae")
+    manifest.end_seed(1, "failed", "diverged at iteration 59")
+    with PartLock(path):
+        (row,) = status(None, tmp_path)
+    assert row["time_left_s"] == pytest.approx(4000 / RATE)
+    assert row["error"] == "seed 1: diverged at iteration 59"
+    text = printed(lambda console: render([row], console), False)
+    assert "running 1/2 failed" in text
+
+
+@pytest.mark.parametrize(("iterations", "expected"), [(0, None), (1, 9900 * 2 / RATE)])
+def test_a_rate_needs_a_first_iteration(tmp_path, iterations, expected):
+    path, _ = begin(tmp_path, "gae", iterations=iterations)
+    with PartLock(path):
+        (row,) = status(None, tmp_path)
+    assert row["time_left_s"] == (expected and pytest.approx(expected))
+
+
+def test_every_status_is_told_apart(tmp_path):
+    for arm in ("done", "failed", "killed", "running", "stopped"):
+        _, manifest = begin(tmp_path, arm)
+        if arm == "done":
+            manifest.end(exit=0)
+        elif arm == "failed":
+            manifest.end("failed", exit=1, error="Traceback\nValueError: not [a] number")
+        elif arm == "stopped":
+            manifest.end("interrupted", exit=130)
+    with PartLock(tmp_path / "lectures/running/cartpole/seeds-0-1"):
+        rows = status("lectures", tmp_path)
+    assert [(row["arm"], row["status"]) for row in rows] == [
+        ("done", "finished"),
+        ("failed", "failed"),
+        ("killed", "interrupted"),
+        ("running", "running"),
+        ("stopped", "interrupted"),
+    ]
+    assert [row["time_left_s"] is None for row in rows] == [True, True, True, False, True]
+    for terminal in (True, False):
+        text = printed(lambda console: render(rows, console), terminal)
+        head = next(line for line in text.splitlines() if "arm" in line)
+        for word in ("study", "environment", "seeds", "status", "decisions", "time left"):
+            assert word in head or (terminal and word == "study")
+        assert "failed on cartpole, seeds 0-1: ValueError: not [a] number" in text
+        assert "6,000 of 10,000" in text
+        own = [line for line in text.splitlines() if "6,000 of 10,000" in line]
+        lines = {line.replace("lectures", "").split()[0]: line for line in own}
+        assert "done" in lines["done"]
+        assert "failed 2/2" in lines["failed"]
+        assert "interrupted" in lines["killed"]
+        assert "16s" in lines["running"]
+
+
+def test_rows_are_json_even_without_a_number(tmp_path):
+    begin(tmp_path, "gae", iterations=0)
+    path, _ = begin(tmp_path, "nan", iterations=1)
+    writer = BlockWriter(path / "episodes.blocks", EPISODE_ROW)
+    row = dict.fromkeys(EPISODE_ROW, np.ones(1, dtype=np.int64))
+    writer.append({**row, "return_raw": np.array([np.nan])})
+    writer.close()
+    rows = status(None, tmp_path)
+    assert json.loads(json.dumps(rows, allow_nan=False)) == rows
+    assert [(row["recent_return"], row["recent_seeds"]) for row in rows] == [(None, 0), (0.0, 1)]
+    assert "–" in printed(lambda console: render(rows, console), False)
+
+
+def test_nothing_recorded(tmp_path):
+    assert status(None, tmp_path) == []
+    assert "nothing is recorded" in printed(lambda console: render([], console), True)
+    with pytest.raises(ConfigError, match="nothing is recorded"):
+        status("lectures", tmp_path)
+
+
+def test_the_seed_table_ends_with_how_many_and_their_median(tmp_path):
+    path, manifest = begin(tmp_path, "gae", seeds=(1, 2, 3, 8))
+    manifest.end_seed(8, "failed", "diverged at iteration 7")
+    manifest.end(exit=1)
+    rows = seed_rows(read_part(path))
+    for terminal in (True, False):
+        text = printed(lambda console: show(seed_table(rows), console), terminal)
+        lines = [" ".join(line.split()) for line in text.splitlines() if line.strip()]
+        assert "1 done 60 6,000 10.00 60" in lines
+        assert "failed: diverged at iteration 7" in text
+        assert lines[-1] == "median 3 of 4 seeds done 20.00 n = 3"
+
+
+def test_on_a_narrow_terminal_nothing_is_cut_off(tmp_path):
+    _, manifest = begin(tmp_path, "reward_to_go_without_baseline")
+    manifest.end_seed(1, "failed", "diverged at iteration 7")
+    rows = status(None, tmp_path)
+    rows[0].update(status="running", time_left_s=66)
+    text = printed(lambda console: render(rows, console), True, width=80)
+    assert "…" not in text
+    for word in ("lectures", "last-100", "left", "1m06s", "10,000", "reward_", "to_go"):
+        assert word in text
+    *lines, error = text.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert error.endswith("seed 1: diverged at iteration 7")
+    text = printed(lambda console: show(seed_table(rows[0]["runs"]), console), True, width=50)
+    assert "…" not in text
+
+
+def test_a_seed_table_without_a_finished_seed_has_no_median(tmp_path):
+    path, _ = begin(tmp_path, "gae", iterations=0)
+    rows = seed_rows(read_part(path))
+    text = printed(lambda console: show(seed_table(rows), console), False)
+    assert " ".join(text.splitlines()[-1].split()) == "median 0 of 2 seeds done – n = 0"
+
+
+def test_in_a_pipe_a_table_is_plain_and_whole(tmp_path):
+    path, manifest = begin(tmp_path, "gae")
+    manifest.end_seed(1, "failed", "a reason that is longer than the width of the console")
+    manifest.end(exit=1)
+    rows = seed_rows(read_part(path))
+    text = printed(lambda console: show(seed_table(rows), console), False, width=30)
+    assert text.isascii()
+    assert "a reason that is longer than the width of the console" in text
+    assert "\x1b" not in text
+    assert len(text.splitlines()) == 4
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "–"),
+        (float("nan"), "–"),
+        (0.125, "0.12"),
+        (-21.0, "-21.00"),
+        (499.96, "500.0"),
+        (1234.5, "1,234.5"),
+        (123456.7, "123,457"),
+    ],
+)
+def test_numbers_show_the_digits_that_matter(value, text):
+    assert number(value) == text
+
+
+def test_seeds_and_durations_in_short():
+    assert seed_span(range(10)) == "0-9"
+    assert seed_span([7, 0, 1, 2, 9]) == "0-2,7,9"
+    assert seed_span([4]) == "4"
+    spans = {None: "–", 0.4: "0s", 59.6: "1m00s", 130: "2m10s", 3900: "1h05m"}
+    assert {seconds: duration(seconds) for seconds in spans} == spans
