@@ -16,8 +16,9 @@ from pgx.types import EnvSpec, Transition
 class Environment(ABC):
     """R × N environment slots. Nothing here resets by itself: the collector asks for every reset.
 
-    Episode k of slot n of a replica begins in a state that depends on (seed, n, k) alone, whenever and
-    beside whomever it begins. A slot that is not ``active`` does not step, draw or reset.
+    Episode k of slot n of a replica begins in a state that depends on (seed, n, k) alone, whenever
+    and beside whomever it begins. A slot that is not ``active`` does not step, draw or reset. The
+    first call is a `reset` of every slot, or `load_state_dict`.
 
     Args:
         seeds: one seed per replica; R is how many.
@@ -59,11 +60,15 @@ class Environment(ABC):
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
-        """Tensors and plain Python values that `load_state_dict` continues from; copies, not views."""
+        """What `load_state_dict` continues from: copies, as tensors and plain Python values."""
 
     @abstractmethod
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from a ``state_dict`` of the same seeds and slots."""
+        """Continue from a ``state_dict`` of the same seeds and slots.
+
+        Without ``exact_resume`` a slot continues at the beginning of the episode it was in, and the
+        episode counters are what they were.
+        """
 
     def close(self) -> None:
         """Release what the environment holds."""
