@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import polars as pl
 import pytest
@@ -299,3 +303,38 @@ def test_closing_leaves_the_blocks(tmp_path):
     train(tracker, range(2))
     tracker.close()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["episodes.blocks", "metrics.blocks"]
+
+
+KILLED = """
+import importlib.util, sys
+from pathlib import Path
+
+spec = importlib.util.spec_from_file_location("rollouts", sys.argv[1])
+rollouts = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(rollouts)
+tracker = rollouts.FileTracker(Path(sys.argv[2]), rollouts.SEEDS, rollouts.N)
+for i in range(10**9):
+    rollouts.train(tracker, range(i, i + 1))
+    print(i, flush=True)
+"""
+
+
+def test_kill_nine_costs_at_most_the_last_iteration(tmp_path):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-c", KILLED, __file__, str(tmp_path / "killed")]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        seen = [next(process.stdout) for _ in range(40)]
+        process.kill()
+        seen += process.stdout.read().splitlines()
+    recorded = int(seen[-1]) + 1
+    assert recorded == len(seen) >= 40
+    FileTracker(tmp_path / "killed", SEEDS, N).finish()
+    found = tables(tmp_path / "killed")
+    iterations = found["metrics"].filter(seed=9)["iteration"].to_list()
+    assert iterations in (list(range(recorded)), list(range(recorded + 1)))
+    whole = FileTracker(tmp_path / "whole", SEEDS, N)
+    train(whole, range(recorded))
+    whole.finish()
+    expected = tables(tmp_path / "whole")["episodes"].drop("wall_s")
+    early = found["episodes"].filter(pl.col("decisions") <= recorded * T * N).drop("wall_s")
+    assert early.equals(expected)
