@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable
+from typing import Any
 
 
 class ConfigError(ValueError):
@@ -21,3 +23,34 @@ def suggest(word: str, choices: Iterable[str]) -> str:
     if close:
         return f"did you mean '{close[0]}'?"
     return f"choose one of: {', '.join(options)}"
+
+
+def check_number(
+    key: str, value: Any, least: float = -math.inf, most: float = math.inf, below: float = math.inf
+) -> None:
+    """Check a number of the config.
+
+    Args:
+        key: its full name, such as ``estimator.discount``.
+        value: what the user gave.
+        least: smallest value allowed.
+        most: largest value allowed.
+        below: what the value must stay below.
+
+    Raises:
+        ConfigError: it is not a finite number, or out of range.
+    """
+    numeric = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if numeric and math.isfinite(value) and least <= value <= most and value < below:
+        return
+    bounds = [f"at least {least:g}"] if least > -math.inf else []
+    bounds += [f"at most {most:g}"] if most < math.inf else []
+    bounds += [f"below {below:g}"] if below < math.inf else []
+    raise ConfigError(f"{key}={value}: choose a number {' and '.join(bounds)}".rstrip())
+
+
+def check_choice(key: str, value: Any, choices: Iterable[str]) -> None:
+    """Raise `ConfigError` naming ``key`` unless ``value`` is one of ``choices``."""
+    options = list(choices)
+    if value not in options:
+        raise ConfigError(f"{key}={value}: {suggest(str(value), options)}")

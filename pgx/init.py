@@ -7,23 +7,16 @@ from pathlib import Path
 from pgx.errors import ConfigError
 
 STUDY = """\
-# The question: which arms are compared, on which environments, with which seeds.
-name: my_study  # its runs are written to outputs/my_study
-question: does centring the returns help REINFORCE?  # in one sentence
-environments: [cartpole]  # options of the group environment
-seeds: 0-9  # one run per arm, environment and seed
-metric: return_raw  # the one primary metric, of episodes
-arms:  # name of the arm: its overrides
-  plain: [experiment=my_arm, estimator.centre=0.0]  # reward-to-go as it is
-  centred: [experiment=my_arm]  # your estimator
+# The question: does centring the returns help REINFORCE? Chosen with study=my_study.
+name: my_study  # directory of its runs, below output
 """
 
 ARM = """\
 # @package _global_
-# An arm is a thin difference from the defaults: pgx train experiment=my_arm
+# An arm: a thin difference from the defaults. Chosen with experiment=my_arm.
 defaults:
-  - override /estimator: my_estimator
-  - override /baseline: none
+  - override /estimator: my_estimator  # in conf/estimator, its class in my_estimator.py
+  - override /baseline: none  # b = 0
 
 allow_targets: [my_estimator]  # modules of your own that a _target_ may name
 """
@@ -111,4 +104,4 @@ def write_starter(directory: Path) -> list[Path]:
 def next_step(directory: Path) -> str:
     """The command that trains the new arm."""
     enter = "" if directory.resolve() == Path.cwd() else f"cd {directory} && "
-    return f"next: {enter}pgx train experiment=my_arm seeds=5"
+    return f"next: {enter}pgx train study=my_study experiment=my_arm seeds=5"

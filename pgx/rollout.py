@@ -14,7 +14,15 @@ from pgx.policies.base import Policy
 from pgx.streams import Streams
 from pgx.types import Rollout, Transition
 
-FIELDS = ("observation", "action", "reward", "terminated", "truncated", "next_observation", "outputs")
+FIELDS = (
+    "observation",
+    "action",
+    "reward",
+    "terminated",
+    "truncated",
+    "next_observation",
+    "outputs",
+)
 
 
 class Storage:
@@ -33,7 +41,8 @@ class Storage:
         self.observation = np.zeros((*shape, *spec.observation_shape), dtype=np.float32)
         self.next_observation = np.zeros_like(self.observation)
         self.action = np.zeros(
-            shape if discrete else (*shape, spec.actions), dtype=np.int64 if discrete else np.float32
+            shape if discrete else (*shape, spec.actions),
+            dtype=np.int64 if discrete else np.float32,
         )
         self.outputs = np.zeros((*shape, policy.outputs), dtype=np.float32)
         self.reward = np.zeros(shape, dtype=np.float32)
@@ -110,6 +119,10 @@ class Collector:
         self._age[...] = torch.as_tensor(state["age"]).numpy()
         self.streams.decisions[...] = torch.as_tensor(state["decisions"]).numpy()
         self._begun = bool(state["begun"])
+
+    def forget_open_episodes(self) -> None:
+        """Every slot begins its episode anew."""
+        self._age[...] = 0
 
     def _steps(self, alive: np.ndarray, horizon: int) -> Rollout:
         """``horizon`` decisions of every slot; episodes that end are followed by the next."""
@@ -188,9 +201,7 @@ class Collector:
         device = self.policy.flat.device
         fields = {name: self._storage.tensor(name, rows).to(device) for name in FIELDS}
         outputs = fields.pop("outputs")
-        log_prob = self.policy.log_prob(
-            replica_rows(outputs), replica_rows(fields["action"])
-        )
+        log_prob = self.policy.log_prob(replica_rows(outputs), replica_rows(fields["action"]))
         return Rollout(
             **fields,
             mask=torch.from_numpy(mask).transpose(0, 1).to(device),

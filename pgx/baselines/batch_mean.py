@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from pgx.baselines.base import BaselineModel, constant
-from pgx.errors import ConfigError
+from pgx.errors import check_choice
 from pgx.returns import discounted_return
 from pgx.types import Baseline, EnvSpec, Rollout
 
@@ -39,8 +39,7 @@ class BatchMean(BaselineModel):
         scope: Literal["time", "trajectory"],
     ) -> None:
         super().__init__(spec, seeds)
-        if scope not in ("time", "trajectory"):
-            raise ConfigError(f"baseline.scope={scope}: choose time or trajectory")
+        check_choice("baseline.scope", scope, ("time", "trajectory"))
         self.discount, self.scope = discount, scope
 
     def forward(self, rollout: Rollout) -> Baseline:

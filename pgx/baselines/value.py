@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pgx.axes import LANES, replica_rows, rollout_sum, time_blocks, time_rows
 from pgx.baselines.base import BaselineModel
-from pgx.errors import ConfigError
+from pgx.errors import check_number
 from pgx.nets import Activation, FrozenMLP, ReplicaMLP
 from pgx.returns import bootstrap, gae
 from pgx.types import Baseline, EnvSpec, Rollout, TimeLimit
@@ -56,10 +56,8 @@ class Value(BaselineModel):
         learning_rate: float,
     ) -> None:
         super().__init__(spec, seeds)
-        if not 0.0 <= target_trace_decay <= 1.0:
-            raise ConfigError(
-                f"baseline.target_trace_decay={target_trace_decay}: choose a number from 0 to 1"
-            )
+        check_number("baseline.target_trace_decay", target_trace_decay, least=0.0, most=1.0)
+        check_number("baseline.coefficient", coefficient, least=0.0)
         self.net = ReplicaMLP(
             seeds, [math.prod(spec.observation_shape), *hidden, 1], activation, stream=1
         )
@@ -149,4 +147,3 @@ def _fill(result: Tensor, needed: Tensor, observation: Tensor, net: FrozenMLP) -
     rows[replicas, place] = observation[steps, replicas, slots]
     values = [net(batch.flatten(2)).squeeze(-1) for batch in rows.split(LANES, dim=1)]
     result[steps, replicas, slots] = torch.cat(values, dim=1)[replicas, place]
-

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from pgx.errors import ConfigError
+from pgx.errors import check_number
 from pgx.estimators.reward_to_go import RewardToGo
 from pgx.returns import bootstrap, gae
 from pgx.types import Baseline, Rollout
@@ -37,10 +37,9 @@ class GAE(RewardToGo):
 
     def __init__(self, trace_decay: float, horizon: int | None, **common: Any) -> None:
         super().__init__(**common)
-        if not 0.0 <= trace_decay <= 1.0:
-            raise ConfigError(f"estimator.trace_decay={trace_decay}: choose a number from 0 to 1")
-        if horizon is not None and horizon < 1:
-            raise ConfigError(f"estimator.horizon={horizon}: choose at least 1, or null")
+        check_number("estimator.trace_decay", trace_decay, least=0.0, most=1.0)
+        if horizon is not None:
+            check_number("estimator.horizon", horizon, least=1)
         self.trace_decay, self.horizon = trace_decay, horizon
 
     def advantage(self, rollout: Rollout, baseline: Baseline) -> Tensor:

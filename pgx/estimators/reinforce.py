@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pgx.errors import ConfigError
+from pgx.errors import check_choice, check_number
 from pgx.estimators.score import masked_mean, score_gradient, standardise
 from pgx.returns import bootstrap, discounted_return
 from pgx.types import Baseline, Estimate, Rollout, ScoreFunction, TimeLimit
@@ -39,10 +39,9 @@ class Reinforce:
         entropy_coefficient: float,
         normalize_advantage: bool,
     ) -> None:
-        if not 0.0 <= discount <= 1.0:
-            raise ConfigError(f"estimator.discount={discount}: choose a number from 0 to 1")
-        if time_limit not in ("bootstrap", "end"):
-            raise ConfigError(f"estimator.time_limit={time_limit}: choose bootstrap or end")
+        check_number("estimator.discount", discount, least=0.0, most=1.0)
+        check_number("estimator.entropy_coefficient", entropy_coefficient)
+        check_choice("estimator.time_limit", time_limit, ("bootstrap", "end"))
         self.discount, self.time_limit = discount, time_limit
         self.entropy_coefficient = entropy_coefficient
         self.normalize_advantage = normalize_advantage

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pgx.errors import ConfigError
+from pgx.errors import check_number
 from pgx.optimizers.base import Optimizer
 
 
@@ -27,7 +27,7 @@ class Adam(Optimizer):
         **rates: the learning rates of `Optimizer`.
 
     Raises:
-        ConfigError: a β outside [0, 1).
+        ConfigError: a β outside [0, 1), or a negative ε.
     """
 
     acts = "elementwise"
@@ -36,9 +36,9 @@ class Adam(Optimizer):
         self, parameter: Tensor, beta1: float, beta2: float, epsilon: float, **rates: Any
     ) -> None:
         super().__init__(parameter, **rates)
-        for key, beta in (("beta1", beta1), ("beta2", beta2)):
-            if not 0.0 <= beta < 1.0:
-                raise ConfigError(f"optimizer.{key}={beta}: choose a number from 0 to below 1")
+        check_number("optimizer.beta1", beta1, least=0.0, below=1.0)
+        check_number("optimizer.beta2", beta2, least=0.0, below=1.0)
+        check_number("optimizer.epsilon", epsilon, least=0.0)
         self.betas, self.epsilon = (beta1, beta2), epsilon
         self.state["mean"] = torch.zeros_like(parameter)
         self.state["square"] = torch.zeros_like(parameter)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pgx.errors import ConfigError
+from pgx.errors import check_number
 from pgx.optimizers.base import Optimizer
 
 
@@ -31,8 +31,7 @@ class SGD(Optimizer):
 
     def __init__(self, parameter: Tensor, momentum: float, **rates: Any) -> None:
         super().__init__(parameter, **rates)
-        if not 0.0 <= momentum < 1.0:
-            raise ConfigError(f"optimizer.momentum={momentum}: choose a number from 0 to below 1")
+        check_number("optimizer.momentum", momentum, least=0.0, below=1.0)
         self.momentum = momentum
         if momentum:
             self.state["velocity"] = torch.zeros_like(parameter)

@@ -33,7 +33,9 @@ class CategoricalLinear(Categorical):
         initial_logits: Sequence[float] | None,
     ) -> None:
         super().__init__(spec, seeds)
-        self.net = ReplicaMLP(seeds, [math.prod(spec.observation_shape), spec.actions], head_gain=0.0)
+        self.net = ReplicaMLP(
+            seeds, [math.prod(spec.observation_shape), spec.actions], head_gain=0.0
+        )
         if initial_logits is not None:
             self._start_at(initial_logits)
 

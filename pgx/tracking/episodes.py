@@ -188,6 +188,11 @@ class EpisodeLog:
         self.decisions += taken[:, -1]
         return columns
 
+    def forget_open_episodes(self) -> None:
+        """Drop the sums of episodes that have begun and not ended."""
+        for sums in (self.return_raw, self.return_train, self.length):
+            sums[...] = 0
+
     def state_dict(self) -> dict[str, Any]:
         """Plain Python lists that `load_state_dict` continues from."""
         return {name: getattr(self, name).tolist() for name in self._STATE}

@@ -198,6 +198,10 @@ class FileTracker:
             self._names = tuple(name for name in columns if name not in METRIC_ROW)
         self._before, self._begun = float(state["wall_s"]), time.perf_counter()
 
+    def forget_open_episodes(self) -> None:
+        """Every slot begins its episode anew: what the open ones brought so far counts no more."""
+        self.log.forget_open_episodes()
+
     def finish(self) -> None:
         """Turn the blocks into sorted parquet files, then remove them. Twice is fine.
 

@@ -1,0 +1,161 @@
+"""From a resolved config to the ingredients of an arm, checked against one another."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from pgx.errors import ConfigError, check_choice, check_number, suggest
+from pgx.module import Ingredients
+from pgx.optimizers.base import Optimizer
+
+
+def build(config: DictConfig, seeds: Sequence[int]) -> Ingredients:
+    """Instantiate every ingredient for these seeds.
+
+    Raises:
+        ConfigError: one that does not exist, does not take its options, or does not fit the others.
+    """
+    env = _make(config, "environment", seeds=seeds)
+    try:
+        policy = _make(config, "policy", spec=env.spec, seeds=seeds)
+        baseline = _make(config, "baseline", spec=env.spec, seeds=seeds)
+        estimator, optimizer = _make(config, "estimator"), _make(config, "optimizer")
+        parts = Ingredients(env, policy, estimator, baseline, optimizer)
+        _check_fit(parts, config)
+        _check_optimizer(parts, config)
+    except BaseException:
+        env.close()
+        raise
+    return parts
+
+
+def option(config: DictConfig, group: str) -> str:
+    """``group=name``, as the user would choose what is configured."""
+    return f"{group}={str(config[group].get('_target_')).split('.')[-2]}"
+
+
+def _make(config: DictConfig, group: str, **arguments: Any) -> Any:
+    node = config[group]
+    if node is None or "_target_" not in node:
+        raise ConfigError(f"{group}: choose one, such as {group}=NAME; it has no _target_")
+    plain = OmegaConf.to_container(node, resolve=True)
+    assert isinstance(plain, dict)
+    try:
+        make = instantiate({**plain, "_partial_": True}, _convert_="all")
+    except InstantiationException as error:
+        line = " ".join(str(error).split())
+        raise ConfigError(f"{group}._target_={node['_target_']}: {line}") from error
+    if plain.get("_partial_"):
+        return make
+    try:
+        return make(**arguments)
+    except TypeError as error:
+        raise ConfigError(_signature(group, error, node)) from error
+
+
+def _signature(group: str, error: TypeError, node: DictConfig) -> str:
+    """A wrong argument of a constructor, as one line about a key."""
+    text = " ".join(str(error).split())
+    if found := re.search(r"unexpected keyword argument '(\w+)'", text):
+        keys = [str(key) for key in node if key not in (found[1], "_target_", "_partial_")]
+        return f"{group}.{found[1]} is not a key: {suggest(found[1], keys or ['none'])}"
+    if found := re.search(r"missing .* argument[s]?: (.+)", text):
+        return f"{group}: the key {found[1]} is missing; add it as +{group}.KEY=VALUE"
+    return f"{group}: a value has the wrong type ({text}); see conf/{group}/"
+
+
+def _check_fit(parts: Ingredients, config: DictConfig) -> None:
+    estimator, baseline = parts.estimator, parts.baseline
+    mine, theirs = option(config, "estimator"), option(config, "baseline")
+    if estimator.needs_value and not baseline.predicts:
+        raise ConfigError(f"{mine} {theirs}: it needs a baseline that predicts; use baseline=value")
+    if estimator.time_limit == "bootstrap" and not baseline.predicts:
+        raise ConfigError(
+            f"estimator.time_limit=bootstrap needs baseline=value, not {theirs}: "
+            "choose estimator.time_limit=end"
+        )
+    if baseline.least_slots > 1 and estimator.horizon is not None:
+        raise ConfigError(
+            f"{theirs} compares complete episodes, {mine} collects {estimator.horizon} decisions: "
+            "choose estimator.horizon=null, or estimator=reward_to_go"
+        )
+    if parts.env.slots < baseline.least_slots:
+        raise ConfigError(
+            f"environment.slots={parts.env.slots}: {theirs} needs at least {baseline.least_slots}"
+        )
+
+
+def _check_optimizer(parts: Ingredients, config: DictConfig) -> None:
+    """Try the optimizer on a scrap: refuse one that may mix replicas, or takes other options."""
+    group = "optimizer"
+    if not callable(parts.optimizer):
+        raise ConfigError(f"{group}._partial_: must be true, the parameters come from the policy")
+    target = config[group]["_target_"]
+    try:
+        trial = parts.optimizer(torch.zeros(1, 64))
+    except TypeError as error:
+        if str(target).startswith("torch.optim."):
+            raise ConfigError(_foreign(target)) from error
+        raise ConfigError(_signature(group, error, config[group])) from error
+    except ValueError as error:
+        raise error if isinstance(error, ConfigError) else ConfigError(_foreign(target)) from error
+    acts = getattr(trial, "acts", None)
+    if not isinstance(trial, Optimizer) or acts not in ("elementwise", "per_replica"):
+        raise ConfigError(_foreign(target))
+
+
+def _foreign(target: str) -> str:
+    return (
+        f"optimizer._target_={target} does not say that it keeps replicas apart: use "
+        "optimizer=adam or optimizer=sgd, or a subclass of pgx.optimizers.base.Optimizer"
+    )
+
+
+def check_machine(config: DictConfig) -> None:
+    """Check the keys that speak of this machine and of the run as a whole.
+
+    Raises:
+        ConfigError: with what would work.
+    """
+    check_number("decisions", config.decisions, least=1)
+    if config.max_grad_norm is not None:
+        check_number("max_grad_norm", config.max_grad_norm, least=0.0)
+    check_number("checkpoint_every", config.checkpoint_every, least=0.0)
+    check_choice("tracker", config.tracker, ("files",))
+    check_choice("allocator", config.allocator, ("tuned", "default"))
+    if config.threads not in (None, 1, 2):
+        raise ConfigError(
+            f"threads={config.threads}: choose 1 or 2; a part gains little from more, so split "
+            "its seeds over processes instead"
+        )
+    for key in ("resume", "replace"):
+        if not isinstance(config[key], bool):
+            raise ConfigError(f"{key}={config[key]}: choose true or false")
+    _check_device(str(config.device))
+    _check_output(Path(str(config.output)))
+
+
+def _check_device(name: str) -> None:
+    match = re.fullmatch(r"cpu|cuda(?::(\d+))?", name)
+    count = torch.cuda.device_count()
+    here = f"this machine has {count} CUDA device{'' if count == 1 else 's'}"
+    works = "choose cpu" + (f", or cuda:0 to cuda:{count - 1}" if count else "")
+    if match is None or (name != "cpu" and int(match[1] or 0) >= count):
+        raise ConfigError(f"device={name}: {here}; {works}")
+
+
+def _check_output(path: Path) -> None:
+    existing = path
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        raise ConfigError(f"output={path}: {existing} cannot be written to; choose another folder")

@@ -1,0 +1,241 @@
+"""Training one part, the seeds of an arm that share a process, from its lock to its last row."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import shutil
+import signal
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+
+from pgx.allocator import tune_allocator
+from pgx.build import build
+from pgx.callbacks import Checkpoints, ProgressBar, Signals
+from pgx.checkpoint import load_checkpoint, save_checkpoint
+from pgx.config import config_hash
+from pgx.errors import ConfigError, RunFailed
+from pgx.module import PolicyGradient
+from pgx.tracking.files import FileTracker
+from pgx.tracking.manifest import LOCK, Manifest, PartLock
+
+CONFIG, LOG, TRACEBACK = "config.yaml", "train.log", "traceback.txt"
+log = logging.getLogger("pgx")
+
+
+@dataclass(frozen=True)
+class PartPlan:
+    """What is to be trained, and where.
+
+    Attributes:
+        config: resolved.
+        seeds: one per replica.
+        study: its name.
+        arm: slug.
+        environment: slug.
+        directory: of the part.
+        resume: whether to continue what the directory holds.
+    """
+
+    config: DictConfig
+    seeds: tuple[int, ...]
+    study: str
+    arm: str
+    environment: str
+    directory: Path
+    resume: bool = False
+
+
+def train_part(plan: PartPlan, console: Console) -> int:
+    """Train every seed of a part and leave its record.
+
+    Returns:
+        The exit status: 0, 1 if a seed diverged, 130 or 143 if a signal ended it.
+
+    Raises:
+        ConfigError: the config does not fit, or another process is at work there.
+        RunFailed: training raised; the traceback lies in the directory.
+    """
+    with PartLock(plan.directory):
+        if not plan.resume:
+            _clear(plan.directory)
+        OmegaConf.save(plan.config, plan.directory / CONFIG, resolve=True)
+        with _logging_to(plan.directory / LOG):
+            return _train(plan, console)
+
+
+def _train(plan: PartPlan, console: Console) -> int:
+    config = plan.config
+    if config.allocator == "tuned":
+        tune_allocator()
+    torch.set_num_threads(min(threads(config), len(plan.seeds)))
+    parts = build(config, plan.seeds)
+    tracker = FileTracker(plan.directory, plan.seeds, parts.env.slots)
+    manifest = _manifest(plan, type(parts.env))
+    try:
+        module = PolicyGradient(parts, plan.seeds, config.decisions, config.max_grad_norm, tracker)
+        module.to(torch.device(config.device))
+        _load(plan, module, tracker)
+        received = _fit(module, tracker, _saver(plan, module, tracker, manifest), config, console)
+    except ConfigError as error:
+        manifest.end("failed", exit=2, error=str(error))
+        raise
+    except Exception as error:
+        path = plan.directory / TRACEBACK
+        path.write_text(traceback.format_exc())
+        line = f"{type(error).__name__}: {error}"
+        manifest.end("failed", exit=1, error=line)
+        log.error("failed: %s", line)
+        raise RunFailed(f"{line} (traceback in {path})") from error
+    finally:
+        tracker.close()
+        parts.env.close()
+    return _end(module, tracker, manifest, received)
+
+
+def threads(config: DictConfig) -> int:
+    """``threads``, or as many as this process may use, at most 2."""
+    return int(config.threads or min(2, len(os.sched_getaffinity(0))))
+
+
+def _manifest(plan: PartPlan, environment: type) -> Manifest:
+    return Manifest.begin(
+        plan.directory,
+        study=plan.study,
+        arm=plan.arm,
+        environment=plan.environment,
+        seeds=plan.seeds,
+        budget=plan.config.decisions,
+        config_hash=config_hash(plan.config),
+        environment_class=f"{environment.__module__}.{environment.__qualname__}",
+        threads=torch.get_num_threads(),
+        resume=plan.resume,
+    )
+
+
+def _load(plan: PartPlan, module: PolicyGradient, tracker: FileTracker) -> None:
+    state = load_checkpoint(plan.directory) if plan.resume else None
+    if state is None:
+        tracker.discard()
+        log.info("iteration 0: begins")
+        return
+    module.load_state(state["module"])
+    tracker.load_state_dict(state["tracker"])
+    if not module.env.exact_resume and module.estimator.horizon is not None:
+        log.warning("%s cannot continue an episode: every slot begins it anew", module.env.spec.id)
+        tracker.forget_open_episodes()
+    log.info("iteration %d: resumes", module.iteration)
+
+
+def _saver(
+    plan: PartPlan, module: PolicyGradient, tracker: FileTracker, manifest: Manifest
+) -> Callable[[], None]:
+    def save() -> None:
+        state = {"module": module.state(), "tracker": tracker.state_dict()}
+        save_checkpoint(plan.directory, state)
+        manifest.progress(dict(zip(module.seeds, module.decisions.tolist(), strict=True)))
+        log.info("iteration %d: checkpoint", module.iteration)
+
+    return save
+
+
+def _fit(
+    module: PolicyGradient,
+    tracker: FileTracker,
+    save: Callable[[], None],
+    config: DictConfig,
+    console: Console,
+) -> int | None:
+    """Iterate until every replica is done, or a signal comes; which one, if any."""
+    with Signals() as signals:
+        trainer = pl.Trainer(
+            accelerator="cuda" if str(config.device).startswith("cuda") else "cpu",
+            devices=[torch.device(config.device).index or 0] if "cuda" in config.device else 1,
+            max_epochs=-1,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            callbacks=[
+                Checkpoints(save, config.checkpoint_every),
+                ProgressBar(tracker, console),
+                signals,
+            ],
+        )
+        if module.alive.any():
+            trainer.fit(module, train_dataloaders=Endless())
+        save()
+        return signals.received
+
+
+class Endless:
+    """One batch per iteration, for ever: the data comes from the environment."""
+
+    def __iter__(self) -> Iterator[int]:
+        return itertools.count()
+
+
+def _end(
+    module: PolicyGradient, tracker: FileTracker, manifest: Manifest, received: int | None
+) -> int:
+    """Note how every seed ended."""
+    running = {seed: alive for seed, alive in zip(module.seeds, module.alive, strict=True)}
+    for seed, taken in zip(module.seeds, module.decisions.tolist(), strict=True):
+        if seed in module.diverged:
+            reason = f"diverged at iteration {module.diverged[seed]}"
+            manifest.end_seed(seed, "failed", reason, taken)
+            log.error("seed %d %s", seed, reason)
+        elif not running[seed]:
+            manifest.end_seed(seed, "finished", None, taken)
+    if received is not None and any(running.values()):
+        code = 128 + received
+        manifest.end("interrupted", exit=code, error=signal.Signals(received).name)
+        log.warning("interrupted by %s", signal.Signals(received).name)
+        return code
+    tracker.finish()
+    code = 1 if module.diverged else 0
+    seeds = ", ".join(map(str, module.diverged))
+    manifest.end(exit=code, error=f"seed {seeds} diverged" if seeds else None)
+    log.info("finished")
+    return code
+
+
+def _clear(directory: Path) -> None:
+    """Remove what an earlier run left, but not the lock that is held."""
+    for path in directory.iterdir():
+        if path.name != LOCK:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+@contextmanager
+def _logging_to(path: Path) -> Iterator[None]:
+    """Send pgx's log and every warning to ``train.log``."""
+    handler = logging.FileHandler(path)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    loggers = [log, logging.getLogger("py.warnings"), logging.getLogger("pytorch_lightning")]
+    before: list[Any] = [
+        (logger.level, logger.propagate, list(logger.handlers)) for logger in loggers
+    ]
+    for logger in loggers:
+        logger.handlers, logger.propagate = [handler], False
+        logger.setLevel(logging.INFO)
+        logger.disabled = False  # Hydra disables what it does not know
+    logging.captureWarnings(True)
+    try:
+        yield
+    finally:
+        logging.captureWarnings(False)
+        for logger, (level, propagate, handlers) in zip(loggers, before, strict=True):
+            logger.handlers, logger.propagate = handlers, propagate
+            logger.setLevel(level)
+        handler.close()
