@@ -22,15 +22,14 @@ OPTIONS = [(path.parent.name, path.stem) for path in CONFIGS if path.parent.name
 EXPERIMENTS = sorted(path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml"))
 SEEDS = (3, 5)
 
-KEY = re.compile(r"^\s*(?:- )?[\w.@/-]+:(\s|$)")  #: a line that sets a key
-ENTRY = re.compile(r"^\s*- ")  #: an entry of a list, such as the defaults
+KEY = re.compile(r"^\s*[\w.@/-]+: *\S")  #: sets a key; a section's name alone says nothing
 
 
 def uncommented(text: str) -> Iterator[str]:
     """The keys of a YAML text that have a comment neither on their line nor on the line above."""
     above = ""
     for line in text.splitlines():
-        if KEY.match(line) and not ENTRY.match(line):
+        if KEY.match(line):
             comment_above = above.lstrip().startswith("#") and "@package" not in above
             if " #" not in line and not comment_above:
                 yield line.strip()
@@ -51,7 +50,7 @@ def test_a_key_without_a_comment_is_found() -> None:
     text = (
         "# @package _global_\na: 1\nb: 2  # two\n# three\nc:\n  d: 4\ndefaults:\n  - policy: mlp\n"
     )
-    assert list(uncommented(text)) == ["a: 1", "d: 4", "defaults:"]
+    assert list(uncommented(text)) == ["a: 1", "d: 4"]
 
 
 def composed(*overrides: str) -> DictConfig:
@@ -98,6 +97,15 @@ def test_every_experiment_composes(experiment: str) -> None:
     config = composed(f"experiment={experiment}")
     assert OmegaConf.to_container(config, resolve=True)
     assert set(build(config)) == set(INGREDIENTS)
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_key_of_an_experiment_takes_effect(experiment: str) -> None:
+    preset = OmegaConf.load(ROOT / "conf" / "experiment" / f"{experiment}.yaml")
+    assert isinstance(preset, DictConfig)
+    del preset["defaults"]
+    config = composed(f"experiment={experiment}")
+    assert OmegaConf.merge(config, preset) == config
 
 
 def test_struct_mode_refuses_a_misspelt_key() -> None:

@@ -123,9 +123,9 @@ def test_the_estimator_names_a_value_outside_its_range(tmp_path: Path) -> None:
 
 def test_the_new_arm_trains(tmp_path: Path) -> None:
     write_starter(tmp_path)
-    words = ["train", "experiment=my_arm", "seeds=2", "decisions=2000"]
+    words = ["train", "study=my_study", "experiment=my_arm", "arm=mine", "seeds=2"]
     done = subprocess.run(
-        [sys.executable, "-m", "pgx_lab", *words],
+        [sys.executable, "-m", "pgx_lab", *words, "decisions=2000"],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         capture_output=True,
@@ -134,5 +134,5 @@ def test_the_new_arm_trains(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    manifests = list(tmp_path.glob("outputs/adhoc/my_arm/*/seeds-0-1/manifest.json"))
+    manifests = list(tmp_path.glob("outputs/my_study/mine/*/seeds-0-1/manifest.json"))
     assert len(manifests) == 1

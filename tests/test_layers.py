@@ -23,7 +23,7 @@ LAYERS = (
     {"rollout", "optimizers"},
     {"module", "callbacks", "progress", "checkpoint", "tracking", "allocator", "freeze"},
     {"train", "sweep", "report", "cli", "records", "tables", "export", "status"}
-    | {"doctor", "init", "bench"},
+    | {"config", "build", "part", "doctor", "init", "bench"},
 )
 
 #: Third-party packages that become known at a layer; the layers above know them as well.

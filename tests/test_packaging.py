@@ -153,7 +153,7 @@ def test_nothing_named_conf_lands_in_site_packages(
 def test_train_runs_from_the_wheel_in_an_empty_folder(
     from_wheel: Installed, tmp_path: Path
 ) -> None:
-    words = ("train", "experiment=a2c", "seeds=2", "decisions=2000")
+    words = ("train", "experiment=a2c", "arm=a2c", "seeds=2", "decisions=2000")
     done = from_wheel.run("pgx", *words, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     part = tmp_path / "outputs" / "adhoc" / "a2c" / "cartpole-v1" / "seeds-0-1"
@@ -171,8 +171,11 @@ def flat(tmp_path: Path) -> Path:
 
 
 def refusal(path: str, folder: Path) -> str:
-    """What ``pgx`` says when it refuses: exactly one line, with status 2."""
-    done = run([sys.executable, "-m", "pgx_lab", "--help"], folder, PYTHONPATH=path)
+    """What ``pgx`` says when it refuses: exactly one line, with status 2.
+
+    Without site-packages (``-S``): an editable pgx-lab there would be found as well.
+    """
+    done = run([sys.executable, "-S", "-m", "pgx_lab", "--help"], folder, PYTHONPATH=path)
     assert done.returncode == 2
     assert done.stdout == ""
     (line,) = done.stderr.splitlines()
