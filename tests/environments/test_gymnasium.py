@@ -1,0 +1,305 @@
+"""Gymnasium's environments keep their episodes, ends and successors behind our contract."""
+
+from __future__ import annotations
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, VectorEnv
+
+from pgx.environments.cartpole import CartPole
+from pgx.environments.gymnasium import Gymnasium
+from pgx.errors import ConfigError
+
+R, N = 3, 2
+MODES = ["sync", "async", "vector_entry_point"]
+
+
+class Counting(gym.Env):
+    """Shows (seed, decision); ends by itself at decision ``end``, action 1 ends it at once."""
+
+    observation_space = spaces.Box(-np.inf, np.inf, (2,), np.float64)
+    action_space = spaces.Discrete(2, start=5)
+
+    def __init__(self, end: int = 4) -> None:
+        self.end = end
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.shown = np.array([seed % 2**20, 0.0])
+        return self.shown, {}
+
+    def step(self, action):
+        assert type(action) is np.int64 and action in self.action_space
+        self.shown[1] += 1  # in place: a caller that keeps no copy sees it change
+        return self.shown, self.shown[1] / 4, action == 6, self.shown[1] >= self.end, {}
+
+
+class Boxed(gym.Env):
+    """Takes a float32 array of two by two and shows where in 3 to 6 its sum falls."""
+
+    observation_space = spaces.Discrete(4, start=3)
+    action_space = spaces.Box(-2.0, 1.0, (2, 2), np.float32)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return 3 + int(self.np_random.integers(4)), {}
+
+    def step(self, action):
+        assert action.dtype == np.float32 and action in self.action_space
+        total = float(action.sum())
+        return 3 + int(total) % 4, total, False, False, {}
+
+
+class Unreadable(gym.Env):
+    observation_space = spaces.Dict({"a": spaces.Discrete(2)})
+    action_space = spaces.Discrete(2)
+
+
+class Unplayable(gym.Env):
+    observation_space = spaces.Discrete(2)
+    action_space = spaces.MultiDiscrete([2, 3])
+
+
+class SameStep(VectorEnv):
+    metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012
+
+    def __init__(self, num_envs: int) -> None:
+        self.single_observation_space = self.single_action_space = spaces.Discrete(2)
+
+
+@pytest.fixture(autouse=True)
+def registered():
+    kinds = {"Counting": Counting, "Boxed": Boxed, "Unreadable": Unreadable}
+    for name, kind in {**kinds, "Unplayable": Unplayable}.items():
+        gym.register(f"pgx/{name}-v0", kind, vector_entry_point=SameStep)
+    yield
+    for name in [*kinds, "Unplayable"]:
+        del gym.registry[f"pgx/{name}-v0"]
+
+
+@pytest.fixture
+def make():
+    """Environments that are closed when the test ends."""
+    opened = []
+
+    def make(seeds=(4, 0, 9), slots=N, id="pgx/Counting-v0", **kwargs) -> Gymnasium:
+        opened.append(Gymnasium(seeds, slots, id, **kwargs))
+        return opened[-1]
+
+    yield make
+    for env in opened:
+        env.close()
+
+
+def play(env: Gymnasium, steps: int, seed: int = 0) -> list[np.ndarray]:
+    """Random actions and masks; everything that may be read, step by step."""
+    rng, seen = np.random.default_rng(seed), []
+    env.reset()
+    for _ in range(steps):
+        action = rng.integers(0, env.spec.actions, (R, N))
+        active = rng.random((R, N)) < 0.8
+        step = env.step(action, active)
+        seen += [np.where(active, part, 0) for part in step[:3]]
+        seen += [step.next_observation.copy()]
+        env.reset((step.terminated | step.truncated) & active)
+        seen += [env.observation.copy(), env.episode.copy()]
+    return seen
+
+
+def test_vectorizations_play_the_same_episodes(make):
+    runs = [play(make(id="CartPole-v1", vectorization=mode), 150) for mode in MODES]
+    for others in runs[1:]:
+        for one, other in zip(runs[0], others, strict=True):
+            assert np.array_equal(one, other)
+    assert runs[0][-1].max() > 4  # several episodes were begun
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_cartpole_takes_the_steps_of_our_own(make, mode):
+    env, rng = make(id="CartPole-v1", vectorization=mode, max_episode_steps=12), np.random
+    ours = CartPole([4, 0, 9], N, max_episode_steps=12)
+    env.reset()
+    ours.reset()
+    if mode == "sync":
+        start = [one.unwrapped.state for one in env._backend._envs]
+    elif mode == "async":
+        start = [one.reset(seed=seed)[0] for one, seed in twins(env)]
+    else:
+        start = [one._env.unwrapped.state[:, 0] for one in env._backend._envs]
+    ours.set_state(np.array(start).reshape(R, N, 4))
+    generator = rng.default_rng(5)
+    ended = np.zeros((R, N), dtype=bool)
+    for _ in range(12):
+        action = generator.integers(0, 2, (R, N))
+        step, expected = env.step(action, ~ended), ours.step(action, ~ended)
+        for one, other in zip(step, expected, strict=True):
+            assert one.dtype == other.dtype
+            if mode != "async":  # its twins show float32 only
+                assert np.array_equal(one[~ended], other[~ended])
+            else:
+                assert np.allclose(one[~ended], other[~ended], atol=1e-6)
+        ended |= step.terminated | step.truncated
+    assert ended.all()
+
+
+def twins(env: Gymnasium) -> list[tuple[gym.Env, int]]:
+    """A scalar environment and the seed of its first episode, for every slot."""
+    seeds = env._reserve._draw(np.zeros((R, N), dtype=np.int64), 1).ravel()
+    return [(gym.make(env.spec.id), int(seed)) for seed in seeds]
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_ends_and_successors_are_the_environments_own(make, mode):
+    """Slot 0 terminates at decision 2, slot 1 is truncated at 4: nothing is inserted or lost."""
+    env = make(vectorization=mode, max_episode_steps=9)
+    env.reset()
+    decisions, seeds = np.zeros((R, N)), env.observation[..., 0].copy()
+    assert len(np.unique(seeds)) == R * N and (env.observation[..., 1] == 0).all()
+    for _ in range(12):
+        decisions += 1
+        action = np.zeros((R, N), dtype=np.int64)
+        action[:, 0] = decisions[:, 0] == 2
+        step = env.step(action)
+        assert np.array_equal(step.next_observation, np.stack([seeds, decisions], -1))
+        assert step.reward.dtype == np.float32
+        assert np.array_equal(step.reward, (decisions / 4).astype(np.float32))
+        assert np.array_equal(step.terminated, action == 1)
+        assert np.array_equal(step.truncated, decisions == 4)
+        ended = step.terminated | step.truncated
+        if ended.any():
+            env.reset(ended)
+            assert np.array_equal(env.observation[~ended], np.stack([seeds, decisions], -1)[~ended])
+            assert (env.observation[ended][:, 1] == 0).all()
+            assert (env.observation[ended][:, 0] != seeds[ended]).all()
+            decisions[ended], seeds = 0, env.observation[..., 0].copy()
+    assert (env.episode == [7, 4]).all()
+
+
+def test_the_time_limit_of_gymnasium_truncates(make):
+    env = make(max_episode_steps=3)
+    env.reset()
+    ended = [env.step(np.zeros((R, N), dtype=np.int64)).truncated.all() for _ in range(3)]
+    assert ended == [False, False, True] and env.spec.time_limit == 3
+    assert make().spec.time_limit is None
+    assert make(id="Acrobot-v1").spec.time_limit == 500
+
+
+def test_arguments_reach_the_constructor(make):
+    env = make(kwargs={"end": 1})
+    env.reset()
+    assert env.step(np.zeros((R, N), dtype=np.int64)).truncated.all()
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_boxes_and_one_hots(make, mode):
+    env = make(id="pgx/Boxed-v0", vectorization=mode)
+    assert env.spec.observation_shape == (4,) and env.spec.action_kind == "continuous"
+    assert env.spec.actions == 4 and env.spec.action_low == (-2.0,) * 4
+    assert env.spec.action_high == (1.0,) * 4
+    env.reset()
+    assert env.observation.dtype == np.float32 and (env.observation.sum(-1) == 1).all()
+    action = np.full((R, N, 4), 0.25, dtype=np.float32)
+    action[0, 1] = 0.75
+    step = env.step(action)
+    assert step.reward.tolist() == [[1, 3], [1, 1], [1, 1]]
+    assert step.next_observation.argmax(-1).tolist() == [[1, 3], [1, 1], [1, 1]]
+
+
+@pytest.mark.parametrize(("id", "size"), [("Pendulum-v1", 3), ("Acrobot-v1", 6)])
+def test_steps_equal_gymnasiums(make, id, size):
+    env, rng = make(id=id), np.random.default_rng(0)
+    env.reset()
+    assert env.observation.shape == (R, N, size)
+    others = twins(env)
+    for row, (other, seed) in enumerate(others):
+        assert np.array_equal(other.reset(seed=seed)[0], env.observation[divmod(row, N)])
+    for _ in range(20):
+        if id == "Pendulum-v1":
+            action = rng.uniform(-2, 2, (R, N, 1)).astype(np.float32)
+        else:
+            action = rng.integers(0, 3, (R, N))
+        step = env.step(action)
+        for row, (other, _) in enumerate(others):
+            place = divmod(row, N)
+            observation, reward, terminated, truncated, _ = other.step(action[place])
+            assert np.array_equal(observation, step.next_observation[place])
+            assert np.float32(reward) == step.reward[place]
+            assert (terminated, truncated) == (step.terminated[place], step.truncated[place])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_loading_begins_the_latest_episode_again(make, mode):
+    first, second = (make(id="CartPole-v1", vectorization=mode) for _ in range(2))
+    first.reset()
+    first.reset(np.arange(R * N).reshape(R, N) % 2 == 0)
+    begun = first.observation.copy()
+    first.step(np.ones((R, N), dtype=np.int64))
+    second.load_state_dict(first.state_dict())
+    assert not Gymnasium.exact_resume
+    assert np.array_equal(second.observation, begun)
+    assert np.array_equal(second.episode, first.episode)
+    first.reset()
+    second.reset()  # complete episodes, begun together, continue exactly
+    assert np.array_equal(second.observation, first.observation)
+
+
+def test_an_untouched_state_loads(make):
+    first, second = make(), make()
+    second.load_state_dict(first.state_dict())
+    first.reset()
+    second.reset()
+    assert np.array_equal(second.observation, first.observation)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (
+            {"id": "CartPol-v1"},
+            r"^environment\.id='CartPol-v1' does not exist: did you mean 'CartPole-v1'\?$",
+        ),
+        ({"id": "nowhere:X-v0"}, r"^environment\.id='nowhere:X-v0' cannot be imported: No module"),
+        ({"id": "pgx/Unreadable-v0"}, r"^environment\.id='pgx/Unreadable-v0' shows a Dict, not"),
+        ({"id": "pgx/Unplayable-v0"}, r"^environment\.id=.* takes a MultiDiscrete of int64, not"),
+        ({"kwargs": {"no": 1}}, r"^environment\.kwargs: .* unexpected keyword argument 'no'"),
+        ({"max_episode_steps": 0}, r"^environment\.max_episode_steps=0 must be at least 1$"),
+        ({"vectorization": "asink"}, r"^environment\.vectorization='asink' .* mean 'async'\?$"),
+        (
+            {"id": "Pendulum-v1", "vectorization": "vector_entry_point"},
+            r"^environment\.vectorization=vector_entry_point: Pendulum-v1 has no vector class",
+        ),
+        (
+            {"vectorization": "vector_entry_point"},
+            r"^environment\.vectorization=vector_entry_point: .* resets in the step that ends",
+        ),
+    ],
+)
+def test_mistakes_are_one_line_that_names_the_key(make, arguments, line):
+    with pytest.raises(ConfigError, match=line) as caught:
+        make(**arguments)
+    assert "\n" not in str(caught.value)
+
+
+def lacks(name: str):
+    def entry(**kwargs):
+        if name == "box2d":
+            raise gym.error.DependencyNotInstalled('run `pip install "gymnasium[box2d]"`')
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+    return entry
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("box2d", r'run `pip install "gymnasium\[box2d\]"`'), ("jax", "pip install jax")],
+)
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_a_missing_package_says_what_to_install(make, name, hint, mode):
+    gym.register("pgx/Lacking-v0", lacks(name))
+    try:
+        with pytest.raises(ConfigError, match=rf"^environment\.id=.* missing package: {hint}$"):
+            make(id="pgx/Lacking-v0", vectorization=mode)
+    finally:
+        del gym.registry["pgx/Lacking-v0"]
