@@ -60,7 +60,10 @@ class Environment(ABC):
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
-        """What `load_state_dict` continues from: copies, as tensors and plain Python values."""
+        """What `load_state_dict` continues from: copies, as tensors and plain Python values.
+
+        A tensor's first axes are ``[R, N]``: states may be merged slot by slot.
+        """
 
     @abstractmethod
     def load_state_dict(self, state: dict[str, Any]) -> None:

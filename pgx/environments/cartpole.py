@@ -102,8 +102,11 @@ class CartPole(Environment):
 
         The columns are gymnasium's: x, ẋ, θ, θ̇ in metres, radians and seconds.
         """
-        self._state[...] = np.moveaxis(state, -1, 0)[ORDER, :]
+        self._place_in(state)
         self._elapsed[...] = 0
+
+    def _place_in(self, state: np.ndarray) -> None:
+        self._state[...] = np.moveaxis(state, -1, 0)[ORDER, :]
         np.copyto(self._shown, self._state_pairs)
 
     def step(self, action: np.ndarray, active: np.ndarray | None = None) -> Transition:
@@ -150,17 +153,16 @@ class CartPole(Environment):
         np.add(self._state, self._change, self._state)
 
     def state_dict(self) -> dict[str, Any]:
-        """States, decisions of the running episodes and episode counters."""
+        """States as in `set_state`, decisions of the running episodes and episode counters."""
         return {
-            "state": as_tensor(self._state),
+            "state": as_tensor(np.moveaxis(self._state[ORDER, :], 0, -1)),
             "elapsed": as_tensor(self._elapsed),
             "episode": as_tensor(self.episode),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue exactly where `state_dict` was taken, in the middle of an episode or not."""
-        self._state[...] = state["state"].numpy()
+        self._place_in(state["state"].numpy())
         self._elapsed[...] = state["elapsed"].numpy()
         self.episode[...] = state["episode"].numpy()
         self._reserve.clear()
-        np.copyto(self._shown, self._state_pairs)

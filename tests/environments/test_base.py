@@ -124,9 +124,7 @@ def test_kinds_and_shapes(make):
 
 def state_of(env: Environment) -> list[np.ndarray]:
     """All that a slot is: the saved state, slot by slot, and what it shows."""
-    saved = [value.numpy() for value in env.state_dict().values()]
-    saved = [np.moveaxis(v, 0, -1) if v.ndim == 3 else v for v in saved]
-    return [v.copy() for v in (*saved, env.observation)]
+    return [*(value.numpy() for value in env.state_dict().values()), env.observation.copy()]
 
 
 def test_inactive_slots_keep_every_bit(make):
@@ -209,6 +207,31 @@ def test_loading_continues_exactly(make):
         assert np.array_equal(first.observation, second.observation)
     for name, value in saved.items():
         assert value.equal(kept[name])  # copies, not views
+
+
+def test_states_of_some_slots_may_be_put_into_others(make):
+    """A frozen replica goes back to its last good state while the others go on."""
+    env, rng = make(), np.random.default_rng(6)
+    if not env.exact_resume:
+        pytest.skip("episodes that were begun cannot be saved")
+    env.reset()
+    good, shown = env.state_dict(), env.observation.copy()
+    for _ in range(4):
+        step = env.step(actions(env, rng))
+        env.reset(step.terminated | step.truncated)
+    present, now = env.state_dict(), env.observation.copy()
+    for name, value in present.items():
+        assert value.shape[:2] == (len(SEEDS), N)
+        value[1, 2:] = good[name][1, 2:]
+    env.load_state_dict(present)
+    now[1, 2:] = shown[1, 2:]
+    assert np.array_equal(env.observation, now)
+    action = actions(env, rng)
+    after = copied(env.step(action))
+    env.load_state_dict(good)
+    again = copied(env.step(action))
+    for one, other in zip(after, again, strict=True):
+        assert np.array_equal(one[1, 2:], other[1, 2:])
 
 
 @pytest.mark.parametrize("path", sorted(CONF.glob("*.yaml")), ids=lambda path: path.stem)

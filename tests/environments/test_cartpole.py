@@ -33,7 +33,7 @@ def scalars(states: np.ndarray) -> list[gym.Env]:
 
 def states(env: CartPole) -> np.ndarray:
     """What gymnasium calls the state, float64 ``[R, N, 4]``."""
-    return np.moveaxis(env.state_dict()["state"].numpy(), 0, -1)[..., [0, 2, 1, 3]]
+    return env.state_dict()["state"].numpy()
 
 
 @pytest.mark.parametrize("policy", ["random", "balance"])
