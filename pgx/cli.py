@@ -44,15 +44,16 @@ Keys
   decisions     budget per replica; it stops at the first iteration boundary at or past it
   arm           the arm's name; without it, the sorted overrides as a slug
   study.name    the study it belongs to; without it, adhoc
-  output        where runs are written; outputs
-  tracker       files, or wandb as well
-  device        cpu, cuda:0
+  output        where runs are written; without it, outputs
+  tracker       where rows go; files
+  device        cpu, cuda or cuda:N
+  threads       of torch; without it, as many as cores, at most 2
   resume        true continues an interrupted run
-  replace       true starts an interrupted or changed run over
-  allocator     tuned, or default
+  replace       true removes what the run's directory holds and starts over
+  allocator     tuned (faster) or default
 
 Groups
-  environment, policy, estimator, baseline, optimizer, experiment (a preset)
+  environment, policy, estimator, baseline, optimizer, study, experiment (a preset)
 
 The arguments are Hydra's overrides: key=value changes, +key=value adds, ~key removes, group=option
 selects. Your own configs are found in ./conf and with --config-dir DIR; `pgx init` writes some.

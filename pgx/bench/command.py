@@ -56,20 +56,27 @@ def report(rows: list[Row], startup: Startup, decisions: int) -> dict[str, Any]:
 def render(rows: list[Row], startup: Startup, decisions: int, repeats: int) -> None:
     """Print the tables."""
     from rich.console import Console
-    from rich.table import Table
 
-    console = Console()
+    from pgx.tables import plain_table, show
+
+    console = Console(soft_wrap=True, highlight=False)
     console.print(f"{machine()}; {decisions:,} decisions per replica, n = {repeats} repeats")
-    rates = Table("", title="decisions per second, summed over replicas", title_justify="left")
-    for title in ("median", "min – max", "× SB3 same work", "last return"):
-        rates.add_column(title, justify="right")
+    rates = plain_table("contender", "decisions/s", "min – max", "ratio", "return", "note")
+    for column in rates.columns[1:5]:
+        column.justify = "right"
     for row in rows:
         ratio = "" if row.ratio is None else f"{row.ratio:.1f}"
-        final = f"{row.final_return:.0f}" + ("" if row.learned else " did not learn")
         spread = f"{row.least:,.0f} – {row.most:,.0f}"
-        rates.add_row(row.name, f"{row.median:,.0f}", spread, ratio, final)
-    console.print(rates)
-    console.print(f"learned: mean of the last 100 episodes of at least {LEARNED_RETURN:.0f}")
+        note = "" if row.learned else "did not learn"
+        rates.add_row(
+            row.name, f"{row.median:,.0f}", spread, ratio, f"{row.final_return:.0f}", note
+        )
+    show(rates, console)
+    console.print(
+        "decisions/s: median over repeats, summed over replicas, without each run's first tenth\n"
+        "ratio: to the better of the rows of SB3 on the same work\n"
+        f"return: mean of the last 100 episodes; learned from {LEARNED_RETURN:.0f} on\n"
+    )
     console.print(f"pgx --help: {_seconds(startup.help_s)}")
     console.print(f"a run of one iteration, start to exit: {_seconds(startup.start_s)}")
     imports = ", ".join(f"{name} {seconds:.2f}" for name, seconds in startup.imports)

@@ -28,6 +28,7 @@ PGX_WORK = (
     "baseline.hidden=[64,64]",
     "baseline.target_trace_decay=0.95",
     "optimizer.learning_rate=1e-3",
+    "arm=bench",
 )
 
 LAST_EPISODES = 100  #: per replica, of which the final return is the mean
@@ -73,7 +74,7 @@ class StableBaselines3(NamedTuple):
     def name(self) -> str:
         if self.work == "same":
             return f"SB3 A2C, same work, {self.threads} thread{'s' * (self.threads > 1)}"
-        return "SB3 A2C, its defaults (n_steps=5, RMSprop)"
+        return "SB3 A2C, its defaults: n_steps=5, RMSprop"
 
     def measure(self, decisions: int, seed: int) -> Measurement:
         """Train in a process with its own number of threads."""
