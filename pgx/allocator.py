@@ -12,7 +12,8 @@ def tune_allocator() -> bool:
     """Stop glibc from returning large blocks to the kernel after every iteration.
 
     By default each tensor above 32 MiB at most is mapped anew and its pages are zeroed again by the
-    kernel, iteration after iteration. Call once, before training; the process keeps its peak memory.
+    kernel, iteration after iteration. Call once, before training; the process keeps its peak
+    memory.
 
     Returns:
         Whether the allocator is glibc's and took the settings.
@@ -21,4 +22,5 @@ def tune_allocator() -> bool:
         return False
     mallopt = ctypes.CDLL(None).mallopt
     settings = ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, 2**31 - 1), (_M_TOP_PAD, 256 * 2**20))
-    return all([mallopt(option, value) == 1 for option, value in settings])
+    taken = [mallopt(option, value) == 1 for option, value in settings]
+    return all(taken)

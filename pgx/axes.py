@@ -1,10 +1,11 @@
 """Sizes, checks and folds of the replica axis: everything that reduces, reduces per replica.
 
 Bit-identity ("seed s alone equals seed s among others") rests on three habits kept here. Rows and
-parameters are padded to a multiple of `LANES`, so that no element of a replica falls into the scalar
-tail of a vectorised loop only because a neighbour is there. Sums are taken over lanes first, so that
-torch never splits the terms of a lone replica over threads. Complete episodes are summed in blocks of
-`BLOCK` decisions, block after block, so that the padding a neighbour causes adds exact zeros.
+parameters are padded to a multiple of `LANES`, so that no element of a replica falls into the
+scalar tail of a vectorised loop only because a neighbour is there. Sums are taken over lanes
+first, so that torch never splits the terms of a lone replica over threads. Complete episodes are
+summed in blocks of `BLOCK` decisions, block after block, so that the padding a neighbour causes
+adds exact zeros.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def time_blocks(steps: int, complete: bool) -> Iterator[slice]:
 
 
 def replica_sum(tensor: Tensor) -> Tensor:
-    """Sum over each replica's own elements, ``[R, B]`` to ``[R]``, by additions that R leaves alone.
+    """Sum each replica's own elements, ``[R, B]`` to ``[R]``, by additions that R leaves alone.
 
     B must be a multiple of `LANES`.
     """

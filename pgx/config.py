@@ -21,8 +21,10 @@ from pgx.paths import config_directory
 
 #: Keys that change where, how fast or whether a run is made, but not what it computes.
 NOT_IN_HASH = frozenset(
-    "seeds study arm output tracker device resume replace threads allocator checkpoint_every "
-    "allow_targets".split()
+    (
+        *("seeds", "study", "arm", "output", "tracker", "device", "resume", "replace"),
+        *("threads", "allocator", "checkpoint_every", "allow_targets"),
+    )
 )
 TARGETS = ("pgx.", "torch.nn.", "torch.optim.")
 
@@ -94,13 +96,13 @@ def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
 
 def _check_targets(config: DictConfig) -> None:
     """Refuse import paths that a shared config could smuggle in."""
-    allowed = (*TARGETS, *config.allow_targets)
+    allowed = (*TARGETS, *(f"{name}." for name in config.allow_targets))
     values = flatten(OmegaConf.to_container(config, resolve=True))
     for key, target in values.items():
-        if key.endswith("_target_") and not str(target).startswith(allowed):
+        if key.endswith("_target_") and not f"{target}.".startswith(allowed):
             raise ConfigError(
                 f"{key}={target} is not pgx's or torch's: if you trust it, add "
-                f"allow_targets=[{target}]"
+                f"allow_targets=[{str(target).split('.')[0]}]"
             )
 
 

@@ -1,8 +1,9 @@
 """The last good state of every replica, and the way back to it.
 
 A frozen replica (diverged, or past its budget) keeps parameters, optimizer state, streams and
-environments bit-unchanged from its last good iteration. Copying what was good and putting it back is
-exact; a masked update is not: Adam moves on a zero gradient, and a multiplied mask passes NaN on.
+environments bit-unchanged from its last good iteration. Copying what was good and putting it back
+is exact; a masked update is not: Adam moves on a zero gradient, and a multiplied mask passes NaN
+on.
 """
 
 from __future__ import annotations

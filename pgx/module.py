@@ -35,7 +35,7 @@ class Tracker(Protocol):
         diagnostics: dict[str, Tensor],
         alive: np.ndarray,
     ) -> None:
-        """Take one iteration's rollout, diagnostics ``[R]`` and which replicas are alive ``[R]``."""
+        """Take an iteration's rollout, diagnostics ``[R]`` and which replicas are alive."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,8 @@ class PolicyGradient(pl.LightningModule):
         """Clip and step every live replica; freeze those that leave the finite numbers.
 
         Returns:
-            The norm of each replica's gradient before clipping, policy and baseline together ``[R]``.
+            The norm of each replica's gradient before clipping, policy and baseline together
+            ``[R]``.
         """
         gradients = [-estimate.gradient]
         if baseline.gradient is not None:

@@ -1,15 +1,17 @@
-"""Networks whose parameters are ``[R, P]``: one row per replica, all replicas in one matrix product.
+"""Networks whose parameters are ``[R, P]``: one row per replica, all in one matrix product.
 
-`ReplicaMLP` keeps the parameters of all its layers in one flat tensor per network. Gradients, clipping,
-optimizers and checkpoints then handle a single ``[R, P]`` tensor. Layer widths and rows are padded, so
-that every replica's matrices begin at an aligned address: matrix products take another order of
-additions for unaligned ones, and a replica's bits would depend on its place among the others.
+`ReplicaMLP` keeps the parameters of all its layers in one flat tensor per network. Gradients,
+clipping, optimizers and checkpoints then handle a single ``[R, P]`` tensor. Layer widths and rows
+are padded, so that every replica's matrices begin at an aligned address: matrix products take
+another order of additions for unaligned ones, and a replica's bits would depend on its place among
+the others.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -39,7 +41,7 @@ def orthogonal(draws: Tensor, gain: float) -> Tensor:
 def split_layers(flat: Tensor, sizes: Sequence[int]) -> list[Layer]:
     """Views of a flat ``[R, P]`` tensor as the (padded) layers of an MLP of these sizes."""
     layers, start = [], 0
-    for fan_in, fan_out in zip(sizes[:-1], sizes[1:], strict=True):
+    for fan_in, fan_out in pairwise(sizes):
         middle, end = start + fan_in * fan_out, start + (fan_in + 1) * fan_out
         weight = flat[:, start:middle].unflatten(1, (fan_in, fan_out))
         layers.append((weight, flat[:, middle:end].unsqueeze(1)))
@@ -90,14 +92,16 @@ class ReplicaMLP(nn.Module):
 
         h_0 = x,   h_{i+1} = f(h_i W_i + b_i),   output = h_k W_k + b_k
 
-    Weights start orthogonal, with gain √2 before the last layer and ``head_gain`` at it; biases at 0.
+    Weights start orthogonal, with gain √2 before the last layer and ``head_gain`` at it; biases
+    start at 0.
 
     Args:
         seeds: one seed per replica.
         sizes: widths from input to output; two numbers make a linear map.
         activation: f, ``tanh`` or ``relu``.
         head_gain: gain of the last layer's weights.
-        stream: which of a seed's initialisation streams to draw from; networks of one replica differ.
+        stream: which of a seed's initialisation streams to draw from: two networks of a replica
+            draw from two.
 
     Attributes:
         flat: ``[R, P]``, every parameter; padding is zero, gets no gradient and stays zero.
@@ -148,8 +152,8 @@ class ReplicaMLP(nn.Module):
 class FrozenMLP:
     """A network prepared for acting: two calls a layer, any number of rows.
 
-    Every width but the input's is padded with zero weights, so that each replica's matrices begin at
-    an aligned address: unaligned ones are multiplied in another order. The affine part of
+    Every width but the input's is padded with zero weights, so that each replica's matrices begin
+    at an aligned address: unaligned ones are multiplied in another order. The affine part of
     tanh(x) = 2σ(2x) − 1 moves into the next layer's weights: h W + b = σ (2W) + (b − Σ W).
     """
 

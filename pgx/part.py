@@ -189,7 +189,7 @@ def _end(
     module: PolicyGradient, tracker: FileTracker, manifest: Manifest, received: int | None
 ) -> int:
     """Note how every seed ended."""
-    running = {seed: alive for seed, alive in zip(module.seeds, module.alive, strict=True)}
+    running = dict(zip(module.seeds, module.alive, strict=True))
     for seed, taken in zip(module.seeds, module.decisions.tolist(), strict=True):
         if seed in module.diverged:
             reason = f"diverged at iteration {module.diverged[seed]}"

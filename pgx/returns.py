@@ -1,8 +1,8 @@
 """Returns and advantages: pure functions of ``[T, R, N]`` tensors, without a loop over time.
 
 Everything here is the linear recurrence y_t = x_t + c_t y_{t+1}, solved for all t in log2(T) passes
-(Hillis & Steele 1986). The additions that make y_t are anchored at t, so zeros behind an episode's end
-(padding that a neighbour's longer episode causes) leave its bits unchanged.
+(Hillis & Steele 1986). The additions that make y_t are anchored at t, so zeros behind an episode's
+end (padding that a neighbour's longer episode causes) leave its bits unchanged.
 """
 
 from __future__ import annotations
@@ -115,8 +115,8 @@ def discount_power(time: Tensor, discount: float) -> Tensor:
         discount: γ.
 
     Returns:
-        float32 of the same shape. A table, because the bits of a vectorised power depend on where in
-        memory an element lies.
+        float32 of the same shape. A table, because the bits of a vectorised power depend on where
+        in memory an element lies.
     """
     table = torch.full((int(time.max()) + 1,), discount, dtype=torch.float64, device=time.device)
     table[0] = 1.0

@@ -2,17 +2,18 @@
 
 Axes
 ----
-``T`` decisions in time, ``R`` replicas (seeds), ``N`` environment slots of a replica, ``P`` parameters
-of a replica. Every rollout tensor is ``[T, R, N, …]``, every parameter ``[R, …]``, every per-replica
-scalar ``[R]``. A single run is R = 1 and takes the same path.
+``T`` decisions in time, ``R`` replicas (seeds), ``N`` environment slots of a replica, ``P``
+parameters of a replica. Every rollout tensor is ``[T, R, N, …]``, every parameter ``[R, …]``,
+every per-replica scalar ``[R]``. A single run is R = 1 and takes the same path.
 
 Time
 ----
 Row ``t`` is decision ``t``. ``observation[t]`` is what the policy saw, ``action[t]`` what it chose,
-``reward[t]`` what that brought (Sutton & Barto's R_{t+1}), ``next_observation[t]`` the true successor
-*before* any reset. ``terminated[t]`` and ``truncated[t]`` stay two fields: a bootstrap uses
-V(next_observation) at a truncation and 0 at a termination, and terminated wins if both are set. No row
-is a reset. Rows where ``mask`` is false do not exist: they are padding, and weigh exactly zero.
+``reward[t]`` what that brought (Sutton & Barto's R_{t+1}), ``next_observation[t]`` the true
+successor *before* any reset. ``terminated[t]`` and ``truncated[t]`` stay two fields: a bootstrap
+uses V(next_observation) at a truncation and 0 at a termination, and terminated wins if both are
+set. No row is a reset. Rows where ``mask`` is false do not exist: they are padding, and weigh
+exactly zero.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ class EnvSpec:
 class Transition(NamedTuple):
     """What one environment step returns; every array is ``[R, N, …]``.
 
-    Values of inactive slots are unspecified and must not be read. The arrays may be reused by the next
-    step: copy what is to be kept.
+    Values of inactive slots are unspecified and must not be read. The arrays may be reused by the
+    next step: copy what is to be kept.
     """
 
     reward: np.ndarray  #: float32 ``[R, N]``
@@ -56,8 +57,9 @@ class Transition(NamedTuple):
 class Rollout:
     """What one iteration collected. Time runs along axis 0, replicas along 1, slots along 2.
 
-    ``complete`` rollouts hold one whole episode per slot, all begun at row 0. Otherwise each slot holds
-    T consecutive decisions that may cross episode ends, and ``time`` says where in its episode a row is.
+    ``complete`` rollouts hold one whole episode per slot, all begun at row 0. Otherwise each slot
+    holds T consecutive decisions that may cross episode ends, and ``time`` says where in its
+    episode a row is.
     """
 
     observation: Tensor  #: float32 ``[T, R, N, *O]``

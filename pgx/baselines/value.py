@@ -137,7 +137,8 @@ class Value(BaselineModel):
 def _fill(result: Tensor, needed: Tensor, observation: Tensor, net: FrozenMLP) -> None:
     """Write the network's values into ``result`` where ``needed``, in equal batches per replica.
 
-    Every call gives each replica `LANES` rows, so that its products do not depend on its neighbours.
+    Every call gives each replica `LANES` rows, so that its products do not depend on its
+    neighbours.
     """
     replicas, steps, slots = torch.nonzero(needed.transpose(0, 1), as_tuple=True)
     first = torch.searchsorted(replicas, torch.arange(needed.shape[1], device=replicas.device))

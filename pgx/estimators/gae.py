@@ -18,9 +18,9 @@ class GAE(RewardToGo):
         g = 1/(T·N) Σ_{n,t} A_t ∇ log π(a_t|s_t),   A_t = Σ_l (γλ)ˡ δ_{t+l},
         δ_t = r_t + γ V(s_{t+1}) − V(s_t)
 
-    over T decisions of every slot that may cross episode ends. With ``horizon`` null the rollout holds
-    complete episodes, and g sums over t and takes the mean over N. γᵗ multiplies a row, counted from its
-    episode's start, if ``discount_weighting`` is true.
+    over T decisions of every slot that may cross episode ends. With ``horizon`` null the rollout
+    holds complete episodes, and g sums over t and takes the mean over N. γᵗ multiplies a row,
+    counted from its episode's start, if ``discount_weighting`` is true.
 
     Source: Schulman et al. 2016, arXiv 1506.02438, eq. 16.
 

@@ -21,7 +21,8 @@ class Reinforce:
 
     Args:
         discount: γ, in [0, 1].
-        time_limit: ``end``: a truncated episode is over; ``bootstrap``: its return goes on with γ V(s').
+        time_limit: ``end``: a truncated episode is over; ``bootstrap``: its return goes on with
+            γ V(s').
         entropy_coefficient: ρ of the bonus ρ H(π(·|s)) per row, in units of reward per nat.
         normalize_advantage: standardise the weights of each replica's rows.
 

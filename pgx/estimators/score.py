@@ -10,7 +10,7 @@ from pgx.types import Rollout, ScoreFunction
 
 
 def row_scale(rollout: Rollout) -> float:
-    """What a row weighs: 1/N in complete episodes (sum over t, mean over trajectories), else 1/(T·N)."""
+    """What a row weighs: 1/N in complete episodes, which sum over t, and 1/(T·N) otherwise."""
     steps, _, slots = rollout.mask.shape
     return 1.0 / slots if rollout.complete else 1.0 / (steps * slots)
 

@@ -1,4 +1,4 @@
-"""What an optimizer offers: one step for every replica, each with its own rate and its own count."""
+"""What an optimizer offers: one step for every replica, each with its own rate and memory."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ class Optimizer(ABC):
         final_fraction: f, what is left of lr_0 at the end of the budget; 1 keeps it constant.
 
     Attributes:
-        acts: ``elementwise`` or ``per_replica``: nothing may mix replicas, and this says it does not.
+        acts: ``elementwise`` or ``per_replica``: nothing may mix replicas, and this says that the
+            optimizer does not.
         state: named tensors ``[R, …]``, the optimizer's memory.
 
     Raises:

@@ -12,7 +12,7 @@ from pgx.nets import ReplicaMLP
 from pgx.streams import Stream
 from pgx.types import EnvSpec
 
-#: observation ``[R, N, *O]`` and noise ``[R, N, W]`` to action ``[R, N, …]`` and outputs ``[R, N, K]``
+#: observation ``[R, N, *O]``, noise ``[R, N, W]`` to action ``[R, N, …]``, outputs ``[R, N, K]``
 Actor = Callable[[Tensor, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
@@ -46,7 +46,7 @@ class Policy(nn.Module, ABC):
         return self.net.flat
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Observation rows ``[R, B, *O]`` to outputs ``[R, B, K]``; B a multiple of ``axes.LANES``."""
+        """Rows ``[R, B, *O]`` to outputs ``[R, B, K]``; B a multiple of ``axes.LANES``."""
         return self.net(rows.flatten(2))
 
     @abstractmethod

@@ -37,7 +37,7 @@ class Categorical(Policy):
         super().__init__(spec, seeds)
         if spec.action_kind != "discrete":
             raise ConfigError(
-                f"policy: a categorical policy needs discrete actions, but {spec.id} has continuous "
+                f"policy: a categorical policy needs discrete actions, {spec.id} has continuous "
                 "ones; choose an environment with discrete actions, such as environment=cartpole"
             )
         self.outputs = self.noise_words = spec.actions
