@@ -126,7 +126,7 @@ def check_machine(config: DictConfig) -> None:
     Raises:
         ConfigError: with what would work.
     """
-    check_number("decisions", config.decisions, least=1)
+    check_number("decisions", config.decisions, least=1, whole=True)
     if config.max_grad_norm is not None:
         check_number("max_grad_norm", config.max_grad_norm, least=0.0)
     check_number("checkpoint_every", config.checkpoint_every, least=0.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import re
 import sys
@@ -12,7 +13,8 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException, MissingConfigException
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -26,6 +28,7 @@ NOT_IN_HASH = frozenset(
         *("threads", "allocator", "checkpoint_every", "allow_targets"),
     )
 )
+LONGEST_ARM = 120  #: characters of an arm's name; file systems take 255 bytes
 TARGETS = ("pgx.", "torch.nn.", "torch.optim.")
 
 
@@ -74,6 +77,8 @@ def _missing_option(error: MissingConfigException) -> str:
 
 def _bad_override(error: Exception, overrides: Sequence[str], extra: Sequence[Path]) -> str:
     """One line that names the key; the closest existing key if there is none of that name."""
+    if isinstance(error, OverrideParseException):
+        return f"'{error.override}' does not parse: write key=value, in quotes if it has blanks"
     text = " ".join(str(error).split())
     found = re.search(r"Could not override '([^']+)'|Key '([^']+)' is not in struct", text)
     if found is None or any("searchpath" in override for override in overrides):
@@ -104,6 +109,25 @@ def _check_targets(config: DictConfig) -> None:
                 f"{key}={target} is not pgx's or torch's: if you trust it, add "
                 f"allow_targets=[{str(target).split('.')[0]}]"
             )
+
+
+def expand(overrides: Sequence[str]) -> list[list[str]]:
+    """The override lists of every job of a multirun: the product of its sweeps.
+
+    Raises:
+        ConfigError: an override that does not parse.
+    """
+    try:
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+    except OverrideParseException as error:
+        raise ConfigError(_bad_override(error, overrides, [])) from error
+    choices = [
+        [f"{o.get_key_element()}={value}" for value in o.sweep_string_iterator()]
+        if o.is_sweep_override()
+        else [str(o.input_line)]
+        for o in parsed
+    ]
+    return [list(job) for job in itertools.product(*choices)]
 
 
 def parse_seeds(value: Any) -> tuple[int, ...]:
@@ -185,16 +209,23 @@ def arm_name(config: DictConfig, overrides: Sequence[str]) -> str:
         if slug(str(config.arm)) != str(config.arm):
             raise ConfigError(f"arm={config.arm}: use lower case letters, digits and _ . = - only")
         return str(config.arm)
-    return "_".join(_named(overrides)) or "default"
+    name = "_".join(_named(overrides)) or "default"
+    if len(name) <= LONGEST_ARM:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:12]
+    return f"{name[: LONGEST_ARM - 13]}-{digest}"
 
 
 def _named(overrides: Sequence[str]) -> Iterator[str]:
-    preset = [o.partition("=")[2] for o in overrides if o.startswith("experiment=")]
-    yield from (slug(name) for name in preset if name != "null")
-    for override in sorted(overrides):
-        key = override.lstrip("+~").partition("=")[0]
-        if key != "experiment" and not key.startswith("hydra") and _relevant(key):
-            yield slug(override.lstrip("+"))
+    """The preset, then ``key=value`` of every other override, in order of the keys."""
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    values = {o.key_or_group: o.value() for o in parsed}
+    preset = values.pop("experiment", None)
+    if preset is not None:
+        yield slug(str(preset))
+    for key in sorted(values):
+        if not key.startswith("hydra") and _relevant(key):
+            yield slug(f"{key}={values[key]}")
 
 
 def part_name(seeds: Sequence[int]) -> str:

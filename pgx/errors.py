@@ -26,7 +26,12 @@ def suggest(word: str, choices: Iterable[str]) -> str:
 
 
 def check_number(
-    key: str, value: Any, least: float = -math.inf, most: float = math.inf, below: float = math.inf
+    key: str,
+    value: Any,
+    least: float = -math.inf,
+    most: float = math.inf,
+    below: float = math.inf,
+    whole: bool = False,
 ) -> None:
     """Check a number of the config.
 
@@ -36,17 +41,20 @@ def check_number(
         least: smallest value allowed.
         most: largest value allowed.
         below: what the value must stay below.
+        whole: whether it must be an integer.
 
     Raises:
         ConfigError: it is not a finite number, or out of range.
     """
-    numeric = isinstance(value, (int, float)) and not isinstance(value, bool)
+    numeric = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
     if numeric and math.isfinite(value) and least <= value <= most and value < below:
         return
     bounds = [f"at least {least:g}"] if least > -math.inf else []
     bounds += [f"at most {most:g}"] if most < math.inf else []
     bounds += [f"below {below:g}"] if below < math.inf else []
-    raise ConfigError(f"{key}={value}: choose a number {' and '.join(bounds)}".rstrip())
+    kind = "whole number" if whole else "number"
+    limits = f" of {' and '.join(bounds)}" if bounds else ""
+    raise ConfigError(f"{key}={value}: choose a {kind}{limits}")
 
 
 def check_choice(key: str, value: Any, choices: Iterable[str]) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -20,11 +20,21 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from pgx.axes import LANES, padded
+from pgx.errors import ConfigError, check_choice, check_number
 from pgx.streams import Stream
 
 Activation = Literal["tanh", "relu"]
 WIDTH = 16  #: layer widths are padded to a multiple of this, with weights that stay zero
 Layer = tuple[Tensor, Tensor]  #: weight ``[R, in, out]`` and bias ``[R, 1, out]``
+
+
+def check_network(group: str, hidden: Sequence[int], activation: str) -> None:
+    """Raise `ConfigError` naming the key if widths or activation make no network."""
+    if not isinstance(hidden, (list, tuple)):
+        raise ConfigError(f"{group}.hidden={hidden}: give a list of widths, such as [64,64]")
+    for width in hidden:
+        check_number(f"{group}.hidden", width, least=1, whole=True)
+    check_choice(f"{group}.activation", activation, get_args(Activation))
 
 
 def orthogonal(draws: Tensor, gain: float) -> Tensor:

@@ -202,10 +202,10 @@ def _end(
         manifest.end("interrupted", exit=code, error=signal.Signals(received).name)
         log.warning("interrupted by %s", signal.Signals(received).name)
         return code
-    tracker.finish()
     code = 1 if module.diverged else 0
     seeds = ", ".join(map(str, module.diverged))
     manifest.end(exit=code, error=f"seed {seeds} diverged" if seeds else None)
+    tracker.finish()
     log.info("finished")
     return code
 

@@ -20,6 +20,7 @@ from pgx.config import (
     compose_config,
     config_diff,
     config_hash,
+    expand,
     parse_seeds,
     part_name,
     search_path,
@@ -83,10 +84,11 @@ def main(arguments: Sequence[str]) -> int:
     """
     line = parse(arguments)
     check_sweep(line.overrides)
+    jobs = expand(line.overrides) if line.multirun else [list(line.overrides)]
+    plans = [make_plan(compose_config(job, line.directories), job) for job in jobs]
     if line.multirun or line.only_shows:
         return _through_hydra(line, [])
-    config = compose_config(line.overrides, line.directories)
-    plan = make_plan(config, line.overrides)
+    plan = plans[0]
     finished = check_directory(plan)
     if finished is not None:
         return report(finished, Console())

@@ -11,7 +11,7 @@ from torch import Tensor
 from pgx.axes import LANES, replica_rows, rollout_sum, time_blocks, time_rows
 from pgx.baselines.base import BaselineModel
 from pgx.errors import check_number
-from pgx.nets import Activation, FrozenMLP, ReplicaMLP
+from pgx.nets import Activation, FrozenMLP, ReplicaMLP, check_network
 from pgx.returns import bootstrap, gae
 from pgx.types import Baseline, EnvSpec, Rollout, TimeLimit
 
@@ -38,7 +38,7 @@ class Value(BaselineModel):
         learning_rate: of w, per decision-weighted step; scheduled like the policy's.
 
     Raises:
-        ConfigError: ``target_trace_decay`` outside [0, 1].
+        ConfigError: a value outside its range.
     """
 
     predicts = True
@@ -56,6 +56,8 @@ class Value(BaselineModel):
         learning_rate: float,
     ) -> None:
         super().__init__(spec, seeds)
+        check_network("baseline", hidden, activation)
+        check_number("baseline.learning_rate", learning_rate, least=0.0)
         check_number("baseline.target_trace_decay", target_trace_decay, least=0.0, most=1.0)
         check_number("baseline.coefficient", coefficient, least=0.0)
         self.net = ReplicaMLP(

@@ -39,7 +39,7 @@ class GAE(RewardToGo):
         super().__init__(**common)
         check_number("estimator.trace_decay", trace_decay, least=0.0, most=1.0)
         if horizon is not None:
-            check_number("estimator.horizon", horizon, least=1)
+            check_number("estimator.horizon", horizon, least=1, whole=True)
         self.trace_decay, self.horizon = trace_decay, horizon
 
     def advantage(self, rollout: Rollout, baseline: Baseline) -> Tensor:

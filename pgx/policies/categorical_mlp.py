@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from pgx.nets import Activation, ReplicaMLP
+from pgx.errors import check_number
+from pgx.nets import Activation, ReplicaMLP, check_network
 from pgx.policies.categorical import Categorical
 from pgx.types import EnvSpec
 
@@ -19,6 +20,9 @@ class CategoricalMLP(Categorical):
         hidden: widths of the hidden layers.
         activation: ``tanh`` or ``relu``.
         head_gain: gain of the orthogonal start of the last layer; small means nearly uniform.
+
+    Raises:
+        ConfigError: a width, an activation or a gain that is none.
     """
 
     def __init__(
@@ -30,5 +34,7 @@ class CategoricalMLP(Categorical):
         head_gain: float,
     ) -> None:
         super().__init__(spec, seeds)
+        check_network("policy", hidden, activation)
+        check_number("policy.head_gain", head_gain)
         sizes = [math.prod(spec.observation_shape), *hidden, spec.actions]
         self.net = ReplicaMLP(seeds, sizes, activation, head_gain)
