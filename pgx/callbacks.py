@@ -108,8 +108,10 @@ class Checkpoints(pl.Callback):
             self._last = time.perf_counter()
 
 
-class Signals(pl.Callback):
-    """Ctrl-C and SIGTERM end the run after the iteration at hand; a second Ctrl-C ends it at once.
+class Ending(pl.Callback):
+    """Stops when no replica is left, or after the iteration in which Ctrl-C or SIGTERM came.
+
+    A second signal ends the process at once.
 
     Attributes:
         received: the signal that came, or None.
@@ -119,7 +121,7 @@ class Signals(pl.Callback):
         self.received: int | None = None
         self._before: dict[int, Any] = {}
 
-    def __enter__(self) -> Signals:
+    def __enter__(self) -> Ending:
         for number in (signal.SIGINT, signal.SIGTERM):
             self._before[number] = signal.signal(number, self._receive)
         return self
@@ -137,5 +139,5 @@ class Signals(pl.Callback):
         self, trainer: pl.Trainer, pl_module: PolicyGradient, outputs: Any, batch: Any, index: int
     ) -> None:
         """Stop between iterations."""
-        if self.received is not None:
+        if self.received is not None or not pl_module.alive.any():
             trainer.should_stop = True

@@ -199,8 +199,9 @@ def config_diff(before: DictConfig, after: DictConfig) -> str:
 
 
 def slug(text: str) -> str:
-    """Lower case letters, digits and ``_.=-``; everything else becomes ``-``."""
-    return re.sub(r"[^a-z0-9_.=-]+", "-", text.lower()).strip("-.")
+    """Lower case letters, digits and ``_.=-``; brackets go, everything else becomes ``-``."""
+    bare = re.sub(r"[\[\]{}\s'\"]", "", text.lower())
+    return re.sub(r"[^a-z0-9_.=-]+", "-", bare).strip("-.")
 
 
 def arm_name(config: DictConfig, overrides: Sequence[str]) -> str:

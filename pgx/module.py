@@ -144,8 +144,6 @@ class PolicyGradient(pl.LightningModule):
         )
         self.iteration += 1
         self.alive = self.alive & (self.decisions < self.budget)
-        if not self.alive.any():
-            self.trainer.should_stop = True
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """None of Lightning's: the learners step per replica."""

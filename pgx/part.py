@@ -21,7 +21,7 @@ from rich.console import Console
 
 from pgx.allocator import tune_allocator
 from pgx.build import build
-from pgx.callbacks import Checkpoints, ProgressBar, Signals
+from pgx.callbacks import Checkpoints, Ending, ProgressBar
 from pgx.checkpoint import load_checkpoint, save_checkpoint
 from pgx.config import config_hash
 from pgx.errors import ConfigError, RunFailed
@@ -157,7 +157,7 @@ def _fit(
     console: Console,
 ) -> int | None:
     """Iterate until every replica is done, or a signal comes; which one, if any."""
-    with Signals() as signals:
+    with Ending() as ending:
         trainer = pl.Trainer(
             accelerator="cuda" if str(config.device).startswith("cuda") else "cpu",
             devices=[torch.device(config.device).index or 0] if "cuda" in config.device else 1,
@@ -169,13 +169,13 @@ def _fit(
             callbacks=[
                 Checkpoints(save, config.checkpoint_every),
                 ProgressBar(tracker, console),
-                signals,
+                ending,
             ],
         )
         if module.alive.any():
             trainer.fit(module, train_dataloaders=Endless())
         save()
-        return signals.received
+        return ending.received
 
 
 class Endless:

@@ -110,7 +110,8 @@ def make_plan(config: DictConfig, overrides: Sequence[str]) -> PartPlan:
     environment = slug(parts.env.spec.id)
     parts.env.close()
     directory = Path(config.output) / study / arm / environment / part_name(seeds)
-    return PartPlan(config, seeds, study, arm, environment, directory, bool(config.resume))
+    resume = config.resume and (directory / MANIFEST).exists()
+    return PartPlan(config, seeds, study, arm, environment, directory, resume)
 
 
 def check_directory(plan: PartPlan) -> Part | None:
@@ -135,7 +136,7 @@ def check_directory(plan: PartPlan) -> Part | None:
         )
     if part.status == "finished":
         return part
-    if not plan.resume:
+    if not plan.config.resume:
         raise ConfigError(
             f"{plan.directory}: holds a run that {_ended(part.status)}; "
             "add resume=true to continue it, or replace=true to start over"
