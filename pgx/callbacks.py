@@ -130,6 +130,11 @@ class Ending(pl.Callback):
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
+    def on_train_start(self, trainer: pl.Trainer, pl_module: PolicyGradient) -> None:
+        """Take the signals back from Lightning, whose own handler leaves with status 0."""
+        for number in self._before:
+            signal.signal(number, self._receive)
+
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if self.received is not None:
             sys.exit(128 + number)

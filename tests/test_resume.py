@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from pgx.checkpoint import load_checkpoint
+from pgx.tracking.manifest import read_manifest
 from tests.conftest import Train, environment
 
 # Small rollouts make many iterations: a run of some seconds has many moments to be killed in.
@@ -35,25 +36,28 @@ def words(arm: str, output: str) -> list[str]:
     return [*ARMS[arm], *keys]
 
 
-def kill_in_the_middle(folder: Path, command: list[str], directory: Path, wait_s: float) -> None:
-    """Start training, and kill it ``wait_s`` after it has gone on for a while."""
+def stop_in_the_middle(
+    folder: Path, command: list[str], directory: Path, number: signal.Signals, wait_s: float
+) -> subprocess.Popen[str]:
+    """Start training, and send a signal ``wait_s`` after it has gone on for a while."""
     blocks = directory / "metrics.blocks"
     before = blocks.stat().st_size if blocks.exists() else 0
     process = subprocess.Popen(
         [sys.executable, "-m", "pgx_lab", "train", *command],
         cwd=folder,
         env=environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     deadline = time.monotonic() + 120
     while not blocks.exists() or blocks.stat().st_size <= before:
-        assert process.poll() is None, "it ended before it could be killed"
+        assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.005)
     time.sleep(wait_s)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    process.send_signal(number)
+    return process
 
 
 @pytest.mark.parametrize("arm", ARMS)
@@ -64,7 +68,10 @@ def test_killed_and_resumed_equals_uninterrupted(train: Train, tmp_path: Path, a
     moments = random.Random(20)
     for _ in range(KILLS[arm]):
         command = [*words(arm, "killed"), "resume=true"]
-        kill_in_the_middle(tmp_path, command, killed, moments.uniform(0.0, 0.5))
+        wait_s = moments.uniform(0.0, 0.5)
+        process = stop_in_the_middle(tmp_path, command, killed, signal.SIGKILL, wait_s)
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
     train(*words(arm, "killed"), status=2)  # it asks what to do
     train(*words(arm, "killed"), "resume=true")
     for kind in ("episodes", "metrics"):
@@ -74,6 +81,20 @@ def test_killed_and_resumed_equals_uninterrupted(train: Train, tmp_path: Path, a
         assert one.equals(other, null_equal=True), kind
     states = [load_checkpoint(directory) for directory in (whole, killed)]
     assert_equal(*(state["module"] for state in states if state is not None))
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_a_run_that_can_go_on(
+    train: Train, tmp_path: Path, number: signal.Signals, status: int
+) -> None:
+    command = ["arm=x", "decisions=100000000", "output=o", "threads=1"]
+    directory = tmp_path / "o/adhoc/x/cartpole-v1/seeds-0"
+    process = stop_in_the_middle(tmp_path, command, directory, number, 0.2)
+    said, errors = process.communicate(timeout=60)
+    assert process.returncode == status, errors
+    assert "resume=true continues it" in said
+    assert read_manifest(directory)["status"] == "interrupted"
+    assert "resume=true" in train(*command, status=2).stderr
 
 
 def assert_equal(one: object, other: object) -> None:
