@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pgx.axes import BLOCK, padded, replica_rows, time_rows
 from pgx.environments.base import Environment
-from pgx.policies.base import Policy
+from pgx.policies.base import Actor, Policy
 from pgx.streams import Streams
 from pgx.types import Rollout, Transition
 
@@ -126,55 +126,60 @@ class Collector:
 
     def _steps(self, alive: np.ndarray, horizon: int) -> Rollout:
         """``horizon`` decisions of every slot; episodes that end are followed by the next."""
-        env, storage = self.env, self._storage
+        env = self.env
         active = None if alive.all() else np.repeat(alive[:, None], env.slots, axis=1)
         if not self._begun:
             env.reset()
             self._begun = True
         noise = self.policy.noise(self.streams.noise, self.streams.decisions, horizon)
-        act, observation = self.policy.actor(), torch.from_numpy(env.observation)
-        for row in range(horizon):
-            action, outputs = act(observation, noise[:, row])
-            storage.write(row, env.observation, action, outputs)
-            step = env.step(action, active)
-            storage.complete(row, step)
-            ended = step.terminated | step.truncated
-            if active is not None:
-                ended &= active
-            if ended.any():
-                env.reset(ended)
-        mask = np.zeros(storage.reward.shape, dtype=bool)
+        with torch.inference_mode():
+            act = self.policy.actor()
+            for row in range(horizon):
+                ended = self._decide(act, noise[:, row], row, active)
+                if ended.any():
+                    env.reset(ended)
+        mask = np.zeros(self._storage.reward.shape, dtype=bool)
         mask[alive] = True
         time = self._advance(alive, horizon)
         return self._rollout(horizon, mask, time, complete=False)
 
     def _episodes(self, alive: np.ndarray) -> Rollout:
         """One episode in every slot, all begun here; a slot that is done waits for the others."""
-        env, storage = self.env, self._storage
-        active = np.repeat(alive[:, None], env.slots, axis=1)
-        env.reset(active)
-        act, observation, masks = self.policy.actor(), torch.from_numpy(env.observation), []
-        while active.any():
-            row = len(masks)
-            if row == storage.capacity:
-                storage.grow()
-            if row % BLOCK == 0:
-                start = self.streams.decisions + row
-                noise = self.policy.noise(self.streams.noise, start, BLOCK)
-            action, outputs = act(observation, noise[:, row % BLOCK])
-            storage.write(row, env.observation, action, outputs)
-            step = env.step(action, active)
-            storage.complete(row, step)
-            masks.append(active)
-            active = active & ~(step.terminated | step.truncated)
+        active = np.repeat(alive[:, None], self.env.slots, axis=1)
+        self.env.reset(active)
+        masks = []
+        with torch.inference_mode():
+            act = self.policy.actor()
+            while active.any():
+                row = len(masks)
+                if row == self._storage.capacity:
+                    self._storage.grow()
+                if row % BLOCK == 0:
+                    start = self.streams.decisions + row
+                    noise = self.policy.noise(self.streams.noise, start, BLOCK)
+                masks.append(active)
+                active = active & ~self._decide(act, noise[:, row % BLOCK], row, active)
         rows = padded(max(len(masks), 1), BLOCK)
-        mask = np.zeros((env.replicas, rows, env.slots), dtype=bool)
-        for row, existing in enumerate(masks):
-            mask[:, row] = existing
+        mask = np.zeros((self.env.replicas, rows, self.env.slots), dtype=bool)
+        mask[:, : len(masks)] = (
+            np.array(masks, dtype=bool).reshape(-1, *active.shape).swapaxes(0, 1)
+        )
         self._blank(len(masks), mask)
         self.streams.decisions += mask.sum(1)
         time = np.broadcast_to(np.arange(rows)[:, None], mask.shape)
         return self._rollout(rows, mask, time, complete=True)
+
+    def _decide(
+        self, act: Actor, noise: np.ndarray, row: int, active: np.ndarray | None
+    ) -> np.ndarray:
+        """One decision of every active slot, written to ``row``; bool ``[R, N]``, which ended."""
+        env, storage = self.env, self._storage
+        action, outputs = act(torch.from_numpy(env.observation), noise)
+        storage.write(row, env.observation, action, outputs)
+        step = env.step(action, active)
+        storage.complete(row, step)
+        ended = step.terminated | step.truncated
+        return ended if active is None else ended & active
 
     def _blank(self, used: int, mask: np.ndarray) -> None:
         """Zero what earlier rollouts and finished slots left in the rows that do not exist."""
@@ -182,7 +187,7 @@ class Collector:
         for name in FIELDS:
             getattr(storage, name)[:, used:rows] = 0
         for name in ("reward", "terminated", "truncated"):
-            getattr(storage, name)[:, :rows] *= mask
+            np.copyto(getattr(storage, name)[:, :rows], 0, where=~mask)
 
     def _advance(self, alive: np.ndarray, horizon: int) -> np.ndarray:
         """Decisions since each row's episode began, int64 ``[R, T, N]``; moves the counters."""

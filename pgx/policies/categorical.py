@@ -48,7 +48,6 @@ class Categorical(Policy):
     def actor(self) -> Actor:
         net, device = self.net.frozen(), self.flat.device
 
-        @torch.inference_mode()
         def act(observation: Tensor, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             logits = net(observation.flatten(2).to(device)).numpy(force=True)
             return (logits + noise).argmax(-1), logits
