@@ -187,7 +187,7 @@ class Collector:
         for name in FIELDS:
             getattr(storage, name)[:, used:rows] = 0
         for name in ("reward", "terminated", "truncated"):
-            np.copyto(getattr(storage, name)[:, :rows], 0, where=~mask)
+            getattr(storage, name)[:, :rows][~mask] = 0
 
     def _advance(self, alive: np.ndarray, horizon: int) -> np.ndarray:
         """Decisions since each row's episode began, int64 ``[R, T, N]``; moves the counters."""
