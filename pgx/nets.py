@@ -30,7 +30,7 @@ Layer = tuple[Tensor, Tensor]  #: weight ``[R, in, out]`` and bias ``[R, 1, out]
 
 def check_network(group: str, hidden: Sequence[int], activation: str) -> None:
     """Raise `ConfigError` naming the key if widths or activation make no network."""
-    if not isinstance(hidden, (list, tuple)):
+    if not isinstance(hidden, Sequence) or isinstance(hidden, str):
         raise ConfigError(f"{group}.hidden={hidden}: give a list of widths, such as [64,64]")
     for width in hidden:
         check_number(f"{group}.hidden", width, least=1, whole=True)

@@ -107,16 +107,21 @@ def lengthened(rollout: Rollout, steps: int) -> Rollout:
     return replace(rollout, **{name: longer(getattr(rollout, name)) for name in names})
 
 
-def every_outcome(mdp: MDP, counts: list[list[int]], depth: int) -> Rollout:
+def every_outcome(
+    mdp: MDP, counts: list[list[int]], depth: int, decided: int | None = None
+) -> Rollout:
     """Complete episodes, one slot for each of equally probable outcomes: a mean is an expectation.
 
     Args:
         mdp: a process in which nothing is random and no episode is longer than ``depth``.
         counts: ``[S][A]``, how many of a state's equally probable choices are which action.
         depth: T.
+        decided: how many decisions vary; later ones take the first choice. All by default.
     """
     tickets = [np.repeat(np.arange(len(row)), row) for row in counts]
-    draws = np.array(list(product(range(len(tickets[0])), repeat=depth)))
+    varied = depth if decided is None else decided
+    draws = np.array(list(product(range(len(tickets[0])), repeat=varied)))
+    draws = np.pad(draws, ((0, 0), (0, depth - varied)))
     grid = (1, depth, len(draws))
     action, reward = np.zeros(grid, dtype=np.int64), np.zeros(grid, dtype=np.float32)
     mask, terminated = np.zeros((2, *grid), dtype=bool)
