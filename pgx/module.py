@@ -97,13 +97,13 @@ class PolicyGradient(pl.LightningModule):
         rollout = self.collect(self.alive)  # [T, R, N, …]
         baseline = self.baseline(rollout)  # value, next_value [T, R, N]
         estimate = self.estimator(self.policy, rollout, baseline)  # gradient [R, P]
-        norm = self.apply(estimate, baseline)  # clip and step, per replica; [R]
+        norm = self.update(estimate, baseline)  # clip and step, per replica; [R]
         self.record(
             rollout, {**estimate.diagnostics, **baseline.diagnostics, "gradient_norm": norm}
         )
 
     @torch.no_grad()
-    def apply(self, estimate: Estimate, baseline: Baseline) -> Tensor:
+    def update(self, estimate: Estimate, baseline: Baseline) -> Tensor:
         """Clip and step every live replica; freeze those that leave the finite numbers.
 
         Returns:

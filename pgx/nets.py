@@ -28,9 +28,9 @@ WIDTH = 16  #: layer widths are padded to a multiple of this, with weights that 
 Layer = tuple[Tensor, Tensor]  #: weight ``[R, in, out]`` and bias ``[R, 1, out]``
 
 
-def check_network(group: str, hidden: Sequence[int], activation: str) -> None:
+def check_network(group: str, hidden: Any, activation: Any) -> None:
     """Raise `ConfigError` naming the key if widths or activation make no network."""
-    if not isinstance(hidden, Sequence) or isinstance(hidden, str):
+    if isinstance(hidden, str) or not isinstance(hidden, Sequence):
         raise ConfigError(f"{group}.hidden={hidden}: give a list of widths, such as [64,64]")
     for width in hidden:
         check_number(f"{group}.hidden", width, least=1, whole=True)

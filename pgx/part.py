@@ -80,11 +80,12 @@ def _train(plan: PartPlan, console: Console) -> int:
         tune_allocator()
     torch.set_num_threads(min(threads(config), len(plan.seeds)))
     parts = build(config, plan.seeds)
+    for network in (parts.policy, parts.baseline):  # before the optimizers take hold of them
+        network.to(torch.device(config.device))
     tracker = FileTracker(plan.directory, plan.seeds, parts.env.slots)
     manifest = _manifest(plan, type(parts.env))
     try:
         module = PolicyGradient(parts, plan.seeds, config.decisions, config.max_grad_norm, tracker)
-        module.to(torch.device(config.device))
         _load(plan, module, tracker)
         received = _fit(module, tracker, _saver(plan, module, tracker, manifest), config, console)
     except ConfigError as error:

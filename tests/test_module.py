@@ -37,7 +37,7 @@ def test_the_norm_is_over_policy_and_critic_and_clips_each_replica(tmp_path: Pat
     module = make(tmp_path, "optimizer=sgd", "optimizer.learning_rate=1.0", "max_grad_norm=3.0")
     before = [learner.parameter.clone() for learner in module.learners]
     estimate, baseline = gradients(module)
-    norm = module.apply(estimate, baseline)
+    norm = module.update(estimate, baseline)
     counts = [learner.parameter.shape[1] for learner in module.learners]
     full = (counts[0] + 4 * counts[1]) ** 0.5
     torch.testing.assert_close(norm, full * torch.tensor([1.0, 10.0, 0.001]))
@@ -60,7 +60,7 @@ def test_the_schedule_follows_each_replicas_own_decisions(tmp_path: Path) -> Non
     module.decisions = np.array([0, 50, 200])
     before = module.policy.flat.detach().clone()
     estimate, baseline = gradients(module)
-    module.apply(Estimate(torch.ones_like(estimate.gradient)), baseline)
+    module.update(Estimate(torch.ones_like(estimate.gradient)), baseline)
     moved = (module.policy.flat.detach() - before)[:, 0]
     torch.testing.assert_close(moved, torch.tensor([1.0, 0.75, 0.5]))
 
