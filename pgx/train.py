@@ -129,7 +129,7 @@ def check_directory(plan: PartPlan) -> Part | None:
     if part.live:
         raise ConfigError(f"{plan.directory}: is being trained by another process; wait for it")
     if part.manifest["config_hash"] != config_hash(plan.config):
-        old = OmegaConf.create(OmegaConf.load(plan.directory / CONFIG))
+        old = OmegaConf.load(plan.directory / CONFIG)
         raise ConfigError(
             f"arm={plan.arm} was trained with another config in {plan.directory} "
             f"({config_diff(old, plan.config)}): choose another arm=NAME, or replace=true"
