@@ -10,7 +10,7 @@ adds exact zeros.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -47,6 +47,13 @@ def time_rows(rows: Tensor, steps: int, slots: int) -> Tensor:
     """``[R, B, …]`` back to ``[T, R, N, …]``: the inverse of `replica_rows`, padding dropped."""
     kept = rows[:, : steps * slots]
     return kept.unflatten(1, (steps, slots)).transpose(0, 1)
+
+
+def join_time(blocks: Sequence[Tensor]) -> Tensor:
+    """Blocks ``[T_i, R, N, …]`` one after the other, laid out ``[R, T, N, …]`` in memory."""
+    if len(blocks) == 1:
+        return blocks[0]
+    return torch.cat([block.transpose(0, 1) for block in blocks], dim=1).transpose(0, 1)
 
 
 def time_blocks(steps: int, complete: bool) -> Iterator[slice]:

@@ -103,6 +103,18 @@ def test_a_replica_alone_sums_to_the_same_bits(threads, complete):
         torch.set_num_threads(before)
 
 
+def test_threads_do_not_split_a_lone_replicas_sum():
+    rows, before = numbers(1, 4096 * LANES), torch.get_num_threads()
+    try:
+        found = []
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            found.append(replica_sum(rows))
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(*found)
+
+
 def test_nan_stays_in_its_replica():
     tensor = numbers(T, R, N)
     clean = rollout_sum(tensor, True)

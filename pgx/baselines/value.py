@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from pgx.axes import LANES, replica_rows, rollout_sum, time_blocks, time_rows
+from pgx.axes import LANES, join_time, replica_rows, rollout_sum, time_blocks, time_rows
 from pgx.baselines.base import BaselineModel
 from pgx.errors import check_number
 from pgx.nets import Activation, FrozenMLP, ReplicaMLP, check_network
@@ -77,7 +77,7 @@ class Value(BaselineModel):
             outputs = [
                 self.net(replica_rows(rollout.observation[block]).flatten(2)) for block in blocks
             ]
-        value = torch.cat(
+        value = join_time(
             [
                 time_rows(out.detach().squeeze(-1), *rollout.mask[block].shape[::2])
                 for out, block in zip(outputs, blocks, strict=True)

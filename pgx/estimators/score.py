@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pgx.axes import replica_rows, rollout_sum, time_blocks, time_rows
+from pgx.axes import join_time, replica_rows, rollout_sum, time_blocks, time_rows
 from pgx.types import Rollout, ScoreFunction
 
 
@@ -59,4 +59,4 @@ def score_gradient(
         (gradient,) = torch.autograd.grad(outputs, policy.flat, slope)
         total += gradient
         entropies.append(time_rows(entropy, *rollout.mask[block].shape[::2]))
-    return total, torch.cat(entropies)
+    return total, join_time(entropies)

@@ -96,6 +96,7 @@ def test_values_of_rows_and_successors_equal_slow_ones(complete, limit, replicas
     wanted = slow_next_value(model, rollout)
     torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5)
     assert (wanted[:-1][cut[:-1]] != 0).any() == (limit == "bootstrap")
+    assert (answer.next_value[:-1][(rollout.ended & ~read)[:-1]] == 0).all()
     for tensor in (answer.value, answer.next_value, answer.gradient, answer.loss):
         assert not tensor.requires_grad
 
