@@ -20,7 +20,7 @@ demo: $(VENV)/.installed
 	@$(BIN)/pgx train $(DEMO)
 
 test: $(VENV)/.installed-dev
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadgroup
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2
 
 lint: $(VENV)/.installed-dev
 	@$(BIN)/ruff check --quiet

@@ -36,6 +36,37 @@ def reverse_scan(term: Tensor, decay: Tensor) -> Tensor:
     return result
 
 
+def window_scan(term: Tensor, decay: Tensor, window: int) -> Tensor:
+    """The backward recurrence cut after ``window`` terms, in about 2 log2(n) passes.
+
+        y_t = Σ_{k<n} (Π_{j<k} c_{t+j}) x_{t+k},   x_t = 0 for t ≥ T
+
+    Args:
+        term: ``[T, …]``, x_t.
+        decay: ``[T, …]``, c_t.
+        window: n, at least 1; T or more is `reverse_scan`.
+
+    Returns:
+        ``[T, …]``, y_t.
+    """
+    check_shape("decay", decay, tuple(term.shape))
+    window = min(window, len(term))
+    sums, factor = term.clone(), decay.clone()  # over windows of `span` terms, begun at each row
+    result, reach = torch.zeros_like(term), torch.ones_like(decay)
+    offset, span = 0, 1
+    while True:
+        if window & span:
+            rest = len(term) - offset
+            result[:rest] += reach[:rest] * sums[offset:]
+            reach[:rest] = reach[:rest] * factor[offset:]
+            offset += span
+        if 2 * span > window:
+            return result
+        sums[:-span] += factor[:-span] * sums[span:]
+        factor[:-span] = factor[:-span] * factor[span:]
+        span *= 2
+
+
 def discounted_return(reward: Tensor, ended: Tensor, discount: float) -> Tensor:
     """Reward-to-go G_t = r_t + γ G_{t+1}, cut at every episode end; 0 beyond the last row.
 
@@ -105,6 +136,35 @@ def gae(
     """
     delta = td_error(reward, value, continuation, discount)
     return reverse_scan(delta, (~ended).to(reward.dtype) * (discount * trace_decay))
+
+
+def n_step(
+    reward: Tensor,
+    value: Tensor,
+    continuation: Tensor,
+    ended: Tensor,
+    discount: float,
+    steps: int,
+) -> Tensor:
+    """n-step advantages.
+
+        A_t = Σ_{k<n} γᵏ δ_{t+k} = Σ_{k<n} γᵏ r_{t+k} + γⁿ V(s_{t+n}) − V(s_t)
+
+    Args:
+        reward: ``[T, R, N]``.
+        value: ``[T, R, N]``, V(observation[t]).
+        continuation: ``[T, R, N]``, from `bootstrap`.
+        ended: bool ``[T, R, N]``, terminated or truncated: the sum stops there and at row T−1.
+        discount: γ.
+        steps: n; 1 is the TD error, T or more is `gae` with λ = 1.
+
+    Returns:
+        ``[T, R, N]``.
+
+    Source: Sutton & Barto 2018, eq. 7.1.
+    """
+    delta = td_error(reward, value, continuation, discount)
+    return window_scan(delta, (~ended).to(reward.dtype) * discount, steps)
 
 
 def discount_power(time: Tensor, discount: float) -> Tensor:

@@ -186,7 +186,7 @@ class Collector:
         storage, rows = self._storage, mask.shape[1]
         for name in FIELDS:
             getattr(storage, name)[:, used:rows] = 0
-        for name in ("reward", "terminated", "truncated"):
+        for name in ("observation", "outputs", "reward", "terminated", "truncated"):
             getattr(storage, name)[:, :rows][~mask] = 0
 
     def _advance(self, alive: np.ndarray, horizon: int) -> np.ndarray:

@@ -18,7 +18,7 @@ GROUPS = {
 
 #: Modules that are no option by themselves: interfaces and parts that options share.
 PARTS = {
-    "estimators": {"score"},
+    "estimators": {"score", "actor_critic"},
     "policies": {"base", "categorical"},
     "baselines": {"base"},
     "optimizers": {"base"},

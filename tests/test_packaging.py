@@ -18,8 +18,6 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = ("pgx", "conf", "pgx_lab.py", "pyproject.toml", "README.md", "LICENSE")
 
-pytestmark = pytest.mark.xdist_group("packaging")
-
 
 class Installed(NamedTuple):
     """A virtual environment with pgx-lab in it, and nothing of the checkout on its path."""

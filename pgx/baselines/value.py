@@ -107,15 +107,18 @@ class Value(BaselineModel):
         self, rollout: Rollout, value: Tensor, error: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss and the explained variance 1 − Var(y − V)/Var(y), ``[R]`` each."""
-        kept = rollout.mask.to(value.dtype)
-        error = torch.where(rollout.mask, error, 0.0)
-        target = error + torch.where(rollout.mask, value, 0.0)
-        moments = torch.cat([kept, error, error * error, target, target * target], dim=1)
-        count, e1, e2, y1, y2 = rollout_sum(moments, rollout.complete).unflatten(0, (5, -1))
-        count = count.clamp(min=1.0)
-        unexplained, total = e2 - e1 * e1 / count, y2 - y1 * y1 / count
-        loss = e2 * self._scale(rollout)
-        return loss, {"value_loss": loss, "explained_variance": 1.0 - unexplained / total}
+        rows = torch.cat([error, error + value], dim=1)  # y − V and y, ``[T, 2R, N]``
+        mask = torch.cat([rollout.mask, rollout.mask], dim=1)
+
+        def total(tensor: Tensor) -> Tensor:
+            return rollout_sum(torch.where(mask, tensor, 0.0), rollout.complete)
+
+        squares = total(rows * rows)
+        mean = total(rows) / total(torch.ones_like(rows)).clamp(min=1.0)
+        spread = total((rows - mean.unsqueeze(-1)).square())
+        unexplained, explainable = spread.chunk(2)
+        loss = squares[: len(unexplained)] * self._scale(rollout)
+        return loss, {"value_loss": loss, "explained_variance": 1.0 - unexplained / explainable}
 
     @torch.no_grad()
     def _next_value(self, rollout: Rollout, value: Tensor) -> Tensor:

@@ -14,8 +14,10 @@ from pgx.baselines.value import Value
 from pgx.environments.base import Environment
 from pgx.environments.exact import MDP, chain, state_value, visits
 from pgx.estimators.gae import GAE
+from pgx.estimators.n_step import NStep
 from pgx.estimators.reinforce import Reinforce
 from pgx.estimators.reward_to_go import RewardToGo
+from pgx.estimators.td import TD
 from pgx.policies.categorical_linear import CategoricalLinear
 from pgx.rollout import Collector
 from pgx.streams import Streams
@@ -38,13 +40,18 @@ def reward_to_go(**options) -> RewardToGo:
 
 
 def gae(**options) -> GAE:
-    defaults = {
-        "discount_weighting": False,
-        "time_limit": "bootstrap",
-        "horizon": None,
-        "trace_decay": 0.8,
-    }
-    return GAE(**{**PLAIN, **defaults, **options})
+    return GAE(**{**PLAIN, **CRITIC, "trace_decay": 0.8, **options})
+
+
+CRITIC = {"discount_weighting": False, "time_limit": "bootstrap", "horizon": None}
+
+
+def td(**options) -> TD:
+    return TD(**{**PLAIN, **CRITIC, **options})
+
+
+def n_step(**options) -> NStep:
+    return NStep(**{**PLAIN, **CRITIC, "steps": 2, **options})
 
 
 def stepping_stones() -> MDP:

@@ -1,0 +1,44 @@
+"""What estimators with a critic share: rollouts of any length, and what follows a row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from pgx.errors import check_number
+from pgx.estimators.reward_to_go import RewardToGo
+from pgx.returns import bootstrap
+from pgx.types import Baseline, Rollout
+
+
+class ActorCritic(RewardToGo):
+    """The score weighted with an advantage that a critic V helps to estimate.
+
+        g = 1/(T·N) Σ_{n,t} A_t ∇ log π(a_t|s_t)
+
+    over T decisions of every slot that may cross episode ends. With ``horizon`` null the rollout
+    holds complete episodes, and g sums over t and takes the mean over N. γᵗ multiplies a row,
+    counted from its episode's start, if ``discount_weighting`` is true.
+
+    Args:
+        horizon: T, decisions per slot and iteration; null collects complete episodes.
+        **common: the arguments of `RewardToGo`.
+
+    Raises:
+        ConfigError: a horizon below 1.
+    """
+
+    needs_value = True
+
+    def __init__(self, horizon: int | None, **common: Any) -> None:
+        super().__init__(**common)
+        if horizon is not None:
+            check_number("estimator.horizon", horizon, least=1, whole=True)
+        self.horizon = horizon
+
+    def continuation(self, rollout: Rollout, baseline: Baseline) -> Tensor:
+        """V(s_{t+1}), or 0 where nothing follows, ``[T, R, N]``."""
+        return bootstrap(
+            baseline.next_value, rollout.terminated, rollout.truncated, self.time_limit
+        )
