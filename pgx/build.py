@@ -83,7 +83,7 @@ def _check_fit(parts: Ingredients, config: DictConfig) -> None:
             f"estimator.time_limit=bootstrap needs baseline=value, not {theirs}: "
             "choose estimator.time_limit=end"
         )
-    if baseline.least_slots > 1 and estimator.horizon is not None:
+    if baseline.needs_episodes and estimator.horizon is not None:
         raise ConfigError(
             f"{theirs} compares complete episodes, {mine} collects {estimator.horizon} decisions: "
             "choose estimator.horizon=null, or estimator=reward_to_go"

@@ -90,6 +90,7 @@ class PolicyGradient(pl.LightningModule):
         self.alive = np.ones(len(self.seeds), dtype=bool)
         self.diverged: dict[int, int] = {}
         tensors = [t for learner in self.learners for t in learner.tensors()]
+        tensors += self.baseline.memory()
         self.good = LastGood(tensors, self.collect, self.env)
 
     def training_step(self, batch: int, batch_idx: int) -> None:
@@ -158,6 +159,7 @@ class PolicyGradient(pl.LightningModule):
             "diverged": dict(self.diverged),
             "parameters": [learner.parameter.clone() for learner in self.learners],
             "learners": [learner.state_dict() for learner in self.learners],
+            "memory": [tensor.clone() for tensor in self.baseline.memory()],
             "collector": self.collect.state_dict(),
             "environment": self.env.state_dict(),
         }
@@ -174,6 +176,8 @@ class PolicyGradient(pl.LightningModule):
         ):
             learner.parameter.copy_(parameter)
             learner.load_state_dict(memory)
+        for tensor, value in zip(self.baseline.memory(), state["memory"], strict=True):
+            tensor.copy_(value)
         self.collect.load_state_dict(state["collector"])
         self.env.load_state_dict(state["environment"])
         if not self.env.exact_resume:

@@ -25,6 +25,7 @@ ARMS = {
     "sgd": ["experiment=a2c", "optimizer=sgd", "optimizer.momentum=0.9", "environment.slots=5"],
     "reward_to_go": ["estimator=reward_to_go", "baseline=value", "environment.slots=5"],
     "clipped": ["experiment=a2c", "max_grad_norm=0.5", "environment.slots=5"],
+    "moving_average": ["estimator=reward_to_go", "baseline=moving_average", "environment.slots=5"],
 }
 Injection = Callable[[PolicyGradient], None]
 
@@ -63,11 +64,12 @@ def parameter(module: PolicyGradient) -> None:
 
 
 def critic_parameter(module: PolicyGradient) -> None:
-    module.learners[1].parameter[BAD, 3] = torch.inf
+    module.learners[-1].parameter[BAD, 3] = torch.inf
 
 
 def learner_tensors(module: PolicyGradient) -> list[torch.Tensor]:
-    return [tensor.clone() for learner in module.learners for tensor in learner.tensors()]
+    tensors = [tensor for learner in module.learners for tensor in learner.tensors()]
+    return [tensor.clone() for tensor in [*tensors, *module.baseline.memory()]]
 
 
 @pytest.mark.parametrize("arm", ARMS)

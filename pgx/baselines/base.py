@@ -20,12 +20,14 @@ class BaselineModel(nn.Module, ABC):
 
     Attributes:
         predicts: whether it predicts V(s'), which a bootstrap needs.
-        least_slots: trajectories per replica it needs; more than 1 also means complete episodes.
+        least_slots: trajectories per replica it needs.
+        needs_episodes: whether it compares returns of complete episodes.
         learning_rate: of its own parameters, a multiple of the policy's; None without parameters.
     """
 
     predicts: bool = False
     least_slots: int = 1
+    needs_episodes: bool = False
     learning_rate: float | None = None
 
     def __init__(self, spec: EnvSpec, seeds: Sequence[int]) -> None:
@@ -36,6 +38,10 @@ class BaselineModel(nn.Module, ABC):
     def flat(self) -> Tensor | None:
         """``[R, P]``, its own parameters, or None."""
         return None
+
+    def memory(self) -> list[Tensor]:
+        """What it remembers besides its parameters, ``[R, …]`` each, changed in place."""
+        return list(self.buffers())
 
     @abstractmethod
     def forward(self, rollout: Rollout) -> Baseline:

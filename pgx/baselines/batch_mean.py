@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from torch import Tensor
+
 from pgx.baselines.base import BaselineModel, constant
 from pgx.errors import check_choice
 from pgx.returns import discounted_return
@@ -16,8 +18,9 @@ class BatchMean(BaselineModel):
 
         scope time:        b_t = 1/N Σ_n G_t,n      scope trajectory:  b = 1/N Σ_n G_0,n
 
-    An ended trajectory counts as 0. Including the trajectory at hand shrinks the mean gradient of a
-    constant baseline by 1 − 1/N (Greensmith et al. 2004 discuss held-out baselines).
+    An ended trajectory counts as 0, and time counts from the episode's start. Including the
+    trajectory at hand shrinks the mean gradient: with a constant baseline by 1 − 1/N
+    (`LeaveOneOut` does not).
 
     Args:
         spec: the environment's sizes.
@@ -30,6 +33,7 @@ class BatchMean(BaselineModel):
     """
 
     least_slots = 2
+    needs_episodes = True
 
     def __init__(
         self,
@@ -42,9 +46,11 @@ class BatchMean(BaselineModel):
         check_choice("baseline.scope", scope, ("time", "trajectory"))
         self.discount, self.scope = discount, scope
 
+    def average(self, to_go: Tensor) -> Tensor:
+        """What is subtracted from returns ``[T, R, N]``, one number per row or per slot of it."""
+        return to_go.mean(-1, keepdim=True)
+
     def forward(self, rollout: Rollout) -> Baseline:
         to_go = discounted_return(rollout.reward, rollout.ended, self.discount)
-        mean = to_go.mean(-1, keepdim=True)
-        if self.scope == "trajectory":
-            mean = mean[:1]
-        return constant(mean.expand_as(to_go))
+        averaged = self.average(to_go[:1] if self.scope == "trajectory" else to_go)
+        return constant(averaged.expand_as(to_go))
