@@ -154,9 +154,9 @@ class ReplicaMLP(nn.Module):
         return _StackedMLP.apply(rows, self.flat, self)
 
     @torch.no_grad()
-    def frozen(self) -> FrozenMLP:
-        """The network as it is now, prepared for many small forward passes without gradient."""
-        return FrozenMLP(self.layers(self.flat.detach()), self.activation)
+    def frozen(self, flat: Tensor | None = None) -> FrozenMLP:
+        """The network, now or with parameters ``flat``, prepared for passes without gradient."""
+        return FrozenMLP(self.layers(self.flat.detach() if flat is None else flat), self.activation)
 
 
 class FrozenMLP:

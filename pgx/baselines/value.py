@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from pgx.axes import LANES, join_time, replica_rows, rollout_sum, time_blocks, time_rows
 from pgx.baselines.base import BaselineModel
-from pgx.errors import check_number
+from pgx.errors import check_choice, check_number
 from pgx.nets import Activation, FrozenMLP, ReplicaMLP, check_network
 from pgx.returns import bootstrap, gae
 from pgx.types import Baseline, EnvSpec, Rollout, TimeLimit
@@ -34,6 +35,7 @@ class Value(BaselineModel):
         discount: γ, the estimator's.
         time_limit: what a truncation means, the estimator's.
         target_trace_decay: λ of the target.
+        target: whose V makes y: ``current``, or ``frozen``, as w was before the last step.
         coefficient: c.
         learning_rate: of w, per decision-weighted step; scheduled like the policy's.
 
@@ -52,6 +54,7 @@ class Value(BaselineModel):
         discount: float,
         time_limit: TimeLimit,
         target_trace_decay: float,
+        target: Literal["current", "frozen"],
         coefficient: float,
         learning_rate: float,
     ) -> None:
@@ -59,13 +62,16 @@ class Value(BaselineModel):
         check_network("baseline", hidden, activation)
         check_number("baseline.learning_rate", learning_rate, least=0.0)
         check_number("baseline.target_trace_decay", target_trace_decay, least=0.0, most=1.0)
+        check_choice("baseline.target", target, ("current", "frozen"))
         check_number("baseline.coefficient", coefficient, least=0.0)
         self.net = ReplicaMLP(
             seeds, [math.prod(spec.observation_shape), *hidden, 1], activation, stream=1
         )
         self.discount, self.time_limit = discount, time_limit
         self.target_trace_decay, self.coefficient = target_trace_decay, coefficient
-        self.learning_rate = learning_rate
+        self.learning_rate, self.target = learning_rate, target
+        if target == "frozen":
+            self.register_buffer("previous", self.net.flat.detach().clone())
 
     @property
     def flat(self) -> Tensor:
@@ -83,8 +89,11 @@ class Value(BaselineModel):
                 for out, block in zip(outputs, blocks, strict=True)
             ]
         )
-        next_value = self._next_value(rollout, value)
-        error = self._advantage(rollout, value, next_value)
+        next_value = self._next_value(rollout, value, self.net.frozen())
+        if self.target == "current":
+            error = self._advantage(rollout, value, next_value)
+        else:
+            error = self._frozen_target(rollout) - value
         gradient = torch.zeros_like(self.flat)
         slope = torch.where(rollout.mask, error, 0.0) * (-2.0 * self._scale(rollout))
         for out, block in zip(outputs, blocks, strict=True):
@@ -121,7 +130,19 @@ class Value(BaselineModel):
         return loss, {"value_loss": loss, "explained_variance": 1.0 - unexplained / explainable}
 
     @torch.no_grad()
-    def _next_value(self, rollout: Rollout, value: Tensor) -> Tensor:
+    def _frozen_target(self, rollout: Rollout) -> Tensor:
+        """y_t ``[T, R, N]`` by the network before the last step, which the present one replaces."""
+        net = self.net.frozen(self.previous)
+        blocks = time_blocks(len(rollout.mask), rollout.complete)
+        rows = (replica_rows(rollout.observation[block]).flatten(2) for block in blocks)
+        values = torch.cat([net(part).squeeze(-1) for part in rows], dim=1)
+        value = time_rows(values, *rollout.mask.shape[::2])
+        advantage = self._advantage(rollout, value, self._next_value(rollout, value, net))
+        self.previous.copy_(self.net.flat)
+        return value + advantage
+
+    @torch.no_grad()
+    def _next_value(self, rollout: Rollout, value: Tensor, net: FrozenMLP) -> Tensor:
         """V(next_observation) ``[T, R, N]``; 0 where the bootstrap does not read it.
 
         Within an episode it is the next row's value. The network runs again only on successors that
@@ -129,7 +150,6 @@ class Value(BaselineModel):
         """
         result = torch.zeros_like(value)
         result[:-1] = torch.where(rollout.ended[:-1], 0.0, value[1:])
-        net = self.net.frozen()
         needed = rollout.truncated & ~rollout.terminated & rollout.mask
         if not rollout.complete:
             result[-1] = net(rollout.next_observation[-1].flatten(2)).squeeze(-1)

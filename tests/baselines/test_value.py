@@ -31,6 +31,7 @@ DEFAULTS = {
     "discount": 0.9,
     "time_limit": "bootstrap",
     "target_trace_decay": 0.8,
+    "target": "current",
     "coefficient": 0.5,
     "learning_rate": 0.1,
 }
@@ -334,3 +335,37 @@ def test_descent_finds_the_mean_return():
 def test_values_out_of_range_are_refused(key, value):
     with pytest.raises(ConfigError, match=rf"baseline\.{key}="):
         make(**{key: value})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_frozen_target_is_made_by_the_network_before_the_last_step(kind):
+    """L = c · scale Σ (V_new − y_old)², whose gradient goes through V_new alone."""
+    rollout, model = random_rollout(21, complete=KINDS[kind]), make(target="frozen")
+    first, current = model(rollout), make()(rollout)
+    torch.testing.assert_close(first.gradient, current.gradient)  # before any step they are one
+    old = make()
+    with torch.no_grad():
+        model.flat += 0.1 * torch.randn(
+            model.flat.shape, generator=torch.Generator().manual_seed(1)
+        )
+    found = model(rollout)
+    rows = (rollout.reward, values(old, rollout.observation), slow_next_value(old, rollout))
+    advantage = slow_gae(*rows, rollout.terminated, rollout.truncated, 0.9, 0.8)
+    target = advantage + values(old, rollout.observation)
+    new = values(model, rollout.observation)
+    error = torch.where(rollout.mask, new - target, 0.0)
+    scale = 0.5 / (N if KINDS[kind] else T * N)
+    wanted = (error * error).sum((0, 2)) * scale
+    torch.testing.assert_close(found.loss.double(), wanted, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(found.value.double(), new, rtol=1e-4, atol=1e-5)
+    flat = model.flat.detach().double().requires_grad_()
+    graph = mlp(model.net, flat, rollout.observation.transpose(0, 1).flatten(1, 2).double())
+    slope = (2 * scale * error).transpose(0, 1).flatten(1, 2).unsqueeze(-1)
+    (gradient,) = torch.autograd.grad(graph, flat, slope)
+    torch.testing.assert_close(found.gradient.double(), gradient, rtol=1e-4, atol=1e-5)
+    assert torch.equal(model.memory()[0], model.flat)  # the next target is made by this one
+
+
+def test_an_unknown_target_is_refused():
+    with pytest.raises(ConfigError, match=r"baseline\.target=froze: did you mean 'frozen'"):
+        make(target="froze")

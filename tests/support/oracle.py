@@ -171,6 +171,7 @@ def no_baseline(mdp: MDP, seeds: Sequence[int]) -> NoBaseline:
 def value_baseline(mdp: MDP, seeds: Sequence[int], value: Tensor, discount: float, **options):
     """A linear critic of ``value`` ``[F]``, one number per feature; all replicas alike."""
     defaults = {"time_limit": "end", "target_trace_decay": 1.0, "learning_rate": 0.1}
+    defaults["target"] = "current"
     model = Value(
         spec_of(mdp),
         seeds,
