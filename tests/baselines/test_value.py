@@ -345,9 +345,9 @@ def test_a_frozen_target_is_made_by_the_network_before_the_last_step(kind):
     torch.testing.assert_close(first.gradient, current.gradient)  # before any step they are one
     old = make()
     with torch.no_grad():
-        model.flat += 0.1 * torch.randn(
-            model.flat.shape, generator=torch.Generator().manual_seed(1)
-        )
+        for weight, bias in model.net.layers(model.flat):
+            weight.mul_(1.2)
+            bias.add_(0.1)
     found = model(rollout)
     rows = (rollout.reward, values(old, rollout.observation), slow_next_value(old, rollout))
     advantage = slow_gae(*rows, rollout.terminated, rollout.truncated, 0.9, 0.8)
