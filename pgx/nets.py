@@ -94,6 +94,8 @@ class _StackedMLP(torch.autograd.Function):
                 grad.sub_((grad * hidden[depth]).mul_(hidden[depth]))  # · (1 − tanh²)
             else:
                 grad = torch.ops.aten.threshold_backward(grad, hidden[depth], 0)
+        if net.bias_only:
+            net._weights_of_biases(out).zero_()
         return None, out, None
 
 
@@ -112,6 +114,7 @@ class ReplicaMLP(nn.Module):
         head_gain: gain of the last layer's weights.
         stream: which of a seed's initialisation streams to draw from: two networks of a replica
             draw from two.
+        bias_only: how many of the last outputs are their bias alone: their weights stay zero.
 
     Attributes:
         flat: ``[R, P]``, every parameter; padding is zero, gets no gradient and stays zero.
@@ -124,6 +127,7 @@ class ReplicaMLP(nn.Module):
         activation: Activation = "tanh",
         head_gain: float = 1.0,
         stream: int = 0,
+        bias_only: int = 0,
     ) -> None:
         super().__init__()
         self.sizes, self.activation = list(sizes), activation
@@ -136,7 +140,14 @@ class ReplicaMLP(nn.Module):
             index = np.full((len(seeds), 1), (stream << 32) + depth, dtype=np.int64)
             noise = draws.normal(index, 1, weight[0].numel())
             weight.copy_(orthogonal(torch.from_numpy(noise).reshape(weight.shape), gain))
+        self.bias_only = bias_only
+        self._weights_of_biases(flat).zero_()
         self.flat = nn.Parameter(flat)
+
+    def _weights_of_biases(self, flat: Tensor) -> Tensor:
+        """The last layer's weights that stay zero, a view ``[R, in, bias_only]`` of ``flat``."""
+        weight, outputs = split_layers(flat, self.widths)[-1][0], self.sizes[-1]
+        return weight[..., outputs - self.bias_only : outputs]
 
     def layers(self, flat: Tensor) -> list[Layer]:
         """Views of the real weights ``[R, in, out]`` and biases ``[R, 1, out]`` within ``flat``."""

@@ -79,15 +79,19 @@ def target(path: Path) -> str:
     return str(OmegaConf.load(path)["_target_"]).rpartition(".")[2]
 
 
+#: What an option needs beside it.
+BESIDE = {"gaussian_mlp": ("environment=gymnasium", "environment.id=Pendulum-v1")}
+
+
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
 def test_every_option_instantiates(group: str, option: str) -> None:
-    built = build(composed(f"{group}={option}"))[group]
+    built = build(composed(f"{group}={option}", *BESIDE.get(option, ())))[group]
     assert type(built).__name__ == target(ROOT / "conf" / group / f"{option}.yaml")
 
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
 def test_a_key_that_no_class_uses_fails(group: str, option: str) -> None:
-    config = composed(f"{group}={option}", f"+{group}.unheard_of=1")
+    config = composed(f"{group}={option}", f"+{group}.unheard_of=1", *BESIDE.get(option, ()))
     with pytest.raises((InstantiationException, TypeError), match="unheard_of"):
         build(config)
 

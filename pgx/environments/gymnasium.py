@@ -40,7 +40,7 @@ class Gymnasium(Environment):
       class and gains no speed. No reset row is inserted: a slot is reset before its next step.
 
     Observations of type Box are cast to float32, those of type Discrete become one-hot vectors.
-    Continuous actions are passed on as they are, not clipped to their bounds.
+    Continuous actions are clipped to their bounds; a policy's log-probability is of what it chose.
 
     An instance cannot be saved in the middle of an episode, so ``exact_resume`` is false:
     `load_state_dict` takes every slot back to the *beginning* of its latest episode. Training that
@@ -284,9 +284,8 @@ def _reader(id: str, space: Space) -> tuple[Callable[[Any], Any], tuple[int, ...
 def _writer(id: str, space: Space) -> tuple[Callable[[np.ndarray], Any], dict[str, Any]]:
     """How a policy's action becomes one of ``space``, and what `EnvSpec` says of it."""
     if isinstance(space, spaces.Discrete):
-        first = int(space.start)
         sizes = {"action_kind": "discrete", "actions": int(space.n)}
-        return lambda action: np.int64(action + first), sizes
+        return lambda action: np.int64(action + space.start), sizes
     if isinstance(space, spaces.Box) and space.dtype.kind == "f":
         sizes = {
             "action_kind": "continuous",
@@ -294,6 +293,7 @@ def _writer(id: str, space: Space) -> tuple[Callable[[np.ndarray], Any], dict[st
             "action_low": tuple(space.low.ravel().tolist()),
             "action_high": tuple(space.high.ravel().tolist()),
         }
-        return lambda action: action.reshape(space.shape).astype(space.dtype), sizes
+        shape, box = space.shape, (space.low, space.high)
+        return lambda action: np.clip(action.reshape(shape), *box).astype(space.dtype), sizes
     kind = f"{type(space).__name__} of {space.dtype}"
     raise ConfigError(f"environment.id={id!r} takes a {kind}, not Discrete or a Box of floats")
