@@ -1,15 +1,11 @@
-"""What estimators with a critic share: rollouts of any length, and what follows a row."""
+"""What estimators with a critic share: rollouts of any length, and a V to go with them."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor
-
 from pgx.errors import check_number
 from pgx.estimators.reward_to_go import RewardToGo
-from pgx.returns import bootstrap
-from pgx.types import Baseline, Rollout
 
 
 class ActorCritic(RewardToGo):
@@ -36,9 +32,3 @@ class ActorCritic(RewardToGo):
         if horizon is not None:
             check_number("estimator.horizon", horizon, least=1, whole=True)
         self.horizon = horizon
-
-    def continuation(self, rollout: Rollout, baseline: Baseline) -> Tensor:
-        """V(s_{t+1}), or 0 where nothing follows, ``[T, R, N]``."""
-        return bootstrap(
-            baseline.next_value, rollout.terminated, rollout.truncated, self.time_limit
-        )

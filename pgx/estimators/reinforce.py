@@ -47,11 +47,15 @@ class Reinforce:
         self.entropy_coefficient = entropy_coefficient
         self.normalize_advantage = normalize_advantage
 
-    def reward_to_go(self, rollout: Rollout, baseline: Baseline) -> Tensor:
-        """G_t ``[T, R, N]``, continued with γ V(s') where the time limit says so."""
-        rest = bootstrap(
+    def continuation(self, rollout: Rollout, baseline: Baseline) -> Tensor:
+        """V(s_{t+1}), or 0 where nothing follows, ``[T, R, N]``."""
+        return bootstrap(
             baseline.next_value, rollout.terminated, rollout.truncated, self.time_limit
         )
+
+    def reward_to_go(self, rollout: Rollout, baseline: Baseline) -> Tensor:
+        """G_t ``[T, R, N]``, continued with γ V(s') where the time limit says so."""
+        rest = self.continuation(rollout, baseline)
         reward = rollout.reward + self.discount * torch.where(rollout.ended, rest, 0.0)
         return discounted_return(reward, rollout.ended, self.discount)
 
