@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import pickle
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from pgx.errors import RunFailed
+from pgx.tracking.atomic import remove_stale, replacing
 
 FORMAT = 1
 LAST = Path("checkpoints") / "last.ckpt"
+
+_UNREADABLE = "cannot be read: damaged or not a checkpoint; replace=true starts over"
 
 
 def save_checkpoint(directory: Path, state: dict[str, Any]) -> Path:
@@ -25,12 +26,9 @@ def save_checkpoint(directory: Path, state: dict[str, Any]) -> Path:
     """
     path = directory / LAST
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    with temporary.open("wb") as file:
+    with replacing(path) as file:
         torch.save({"format": FORMAT, **state}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    remove_stale(path)
     return path
 
 
@@ -45,8 +43,10 @@ def load_checkpoint(directory: Path) -> dict[str, Any] | None:
         return None
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise RunFailed(f"{path}: cannot be read ({error}); replace=true starts over") from error
+    except Exception as error:  # damage may raise anything, and torch advises the unsafe
+        raise RunFailed(f"{path}: {_UNREADABLE}") from error
+    if not isinstance(state, dict) or "format" not in state:
+        raise RunFailed(f"{path}: {_UNREADABLE}")
     if state.pop("format") != FORMAT:
         raise RunFailed(f"{path}: was written by another version; replace=true starts over")
     return state

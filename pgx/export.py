@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 
 from pgx.errors import ConfigError, suggest
+from pgx.tracking.atomic import replacing
 
 FORMATS = ("csv", "parquet")
 
@@ -29,7 +29,8 @@ def export(study: str, root: Path, format: str = "csv", output: Path | None = No
         The file, written whole or not at all.
 
     Raises:
-        ConfigError: no such study or format, or a file name that says another format.
+        ConfigError: no such study or format, a file name that says another format or cannot be
+            written, or a part of the study that is damaged: no row is left out silently.
     """
     from pgx.records import find_parts, join
 
@@ -39,16 +40,15 @@ def export(study: str, root: Path, format: str = "csv", output: Path | None = No
     table, notes = join(find_parts(root, study))
     for note in notes:
         logger.warning("%s", note)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        if format == "csv":
-            table.write_csv(temporary)
-        else:
-            table.write_parquet(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as file:  # polars would expand a name
+            if format == "csv":
+                table.write_csv(file)
+            else:
+                table.write_parquet(file)
+    except OSError as error:
+        raise ConfigError(f"--to: {path} cannot be written ({error.strerror})") from error
     return path
 
 

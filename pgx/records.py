@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pgx.errors import ConfigError, suggest
 from pgx.tracking.manifest import MANIFEST, is_live, read_manifest
+from pgx.tracking.rows import ADVICE, empty, read_rows, rows_file
 
 if TYPE_CHECKING:
     import polars as pl
@@ -30,6 +31,8 @@ COLUMNS = (
     "length",
     "wall_s",
 )
+
+OUTPUT = Path("outputs")  #: where runs are written by default; it need not exist yet
 
 #: If two parts hold the same run, the one whose status comes first here is believed.
 _BELIEVED = ("finished", "running", "interrupted", "failed")
@@ -106,6 +109,36 @@ def read_part(path: Path) -> Part:
     return Part(path, manifest, live)
 
 
+def part_directories(root: Path, study: str | None = None) -> list[Path]:
+    """The directory of every part below an output directory, readable or not.
+
+    Args:
+        root: the output directory, ``outputs``.
+        study: only this one's parts; ``None`` takes all.
+
+    Raises:
+        ConfigError: there is no such output directory or study.
+    """
+    root = Path(root)
+    if not root.is_dir() and (root != OUTPUT or root.exists()):
+        raise ConfigError(f"--output: there is no folder {root}; name the one runs were written to")
+    found = sorted(path for path in root.glob("*/*/*/seeds-*") if _is_part(path))
+    if study is None:
+        return found
+    studies = {path.parts[-4] for path in found}
+    if not studies:
+        raise ConfigError(f"study: nothing is recorded under {root}; see --output")
+    if study not in studies:
+        hint = suggest(study, studies)
+        raise ConfigError(f"study: no '{study}' is recorded under {root}; {hint}")
+    return [path for path in found if path.parts[-4] == study]
+
+
+def _is_part(path: Path) -> bool:
+    """Whether a directory holds a record, even one that lost its manifest."""
+    return (path / MANIFEST).exists() or rows_file(path, "episodes").exists()
+
+
 def find_parts(root: Path, study: str | None = None) -> list[Part]:
     """Every part below an output directory, by study, arm, environment and first seed.
 
@@ -114,18 +147,9 @@ def find_parts(root: Path, study: str | None = None) -> list[Part]:
         study: only this one's parts; ``None`` takes all.
 
     Raises:
-        ConfigError: there is no such study, or a manifest is not readable.
+        ConfigError: there is no such output directory or study, or a manifest is not readable.
     """
-    found = sorted(Path(root).glob(f"*/*/*/seeds-*/{MANIFEST}"))
-    if study is not None:
-        studies = {path.parts[-5] for path in found}
-        if not studies:
-            raise ConfigError(f"study: nothing is recorded under {root}; see --output")
-        if study not in studies:
-            hint = suggest(study, studies)
-            raise ConfigError(f"study: no '{study}' is recorded under {root}; {hint}")
-        found = [path for path in found if path.parts[-5] == study]
-    parts = [read_part(path.parent) for path in found]
+    parts = [read_part(path) for path in part_directories(root, study)]
     return sorted(parts, key=lambda p: (p.study, p.arm, p.environment, p.seeds))
 
 
@@ -160,17 +184,25 @@ def _belief(run: Run) -> tuple[int, float]:
 
 
 def episodes(part: Part) -> pl.DataFrame:
-    """Every episode of a part: ``seed, episode, decisions, return_raw, …``, by seed and episode."""
+    """Every episode of a part: ``seed, episode, decisions, return_raw, …``, by seed and episode.
+
+    Raises:
+        ConfigError: the file is gone or damaged.
+    """
     from pgx.tracking.episodes import EPISODE_ROW
 
-    return _rows(part.path, "episodes", EPISODE_ROW).sort("seed", "episode")
+    return _rows(part, "episodes", EPISODE_ROW).sort("seed", "episode")
 
 
 def metrics(part: Part) -> pl.DataFrame:
-    """Every iteration of a part: ``seed, iteration, decisions, wall_s`` and its diagnostics."""
+    """Every iteration of a part: ``seed, iteration, decisions, wall_s`` and its diagnostics.
+
+    Raises:
+        ConfigError: the file is gone or damaged.
+    """
     from pgx.tracking.episodes import METRIC_ROW
 
-    return _rows(part.path, "metrics", METRIC_ROW).sort("seed", "iteration")
+    return _rows(part, "metrics", METRIC_ROW).sort("seed", "iteration")
 
 
 def join(parts: Sequence[Part]) -> tuple[pl.DataFrame, list[str]]:
@@ -181,7 +213,7 @@ def join(parts: Sequence[Part]) -> tuple[pl.DataFrame, list[str]]:
         in these; and the lines of `runs`.
 
     Raises:
-        ValueError: a part holds an episode twice, so its files are damaged.
+        ConfigError: a part's episodes are gone or damaged.
     """
     import polars as pl
 
@@ -191,12 +223,9 @@ def join(parts: Sequence[Part]) -> tuple[pl.DataFrame, list[str]]:
     seeds: dict[Path, list[int]] = {}
     for run in chosen:
         seeds.setdefault(run.part.path, []).append(run.seed)
-    empty = pl.DataFrame(schema={name: _dtype(kind) for name, kind in EPISODE_ROW.items()})
-    frames = [_named(empty, ("", "", ""))]
+    frames = [_named(empty(EPISODE_ROW), ("", "", ""))]
     for part in {run.part.path: run.part for run in chosen}.values():
         own = episodes(part).filter(pl.col("seed").is_in(seeds[part.path]))
-        if own.select("seed", "episode").is_duplicated().any():
-            raise ValueError(f"{part.path} holds an episode twice: its files are damaged")
         frames.append(_named(own, (part.study, part.arm, part.environment)))
     return pl.concat(frames).sort(COLUMNS[:5]), notes
 
@@ -206,6 +235,9 @@ def seed_rows(part: Part) -> list[dict[str, Any]]:
 
     ``recent_return`` is the mean return_raw of the last ``recent_n`` episodes, at most 100;
     ``None`` without an episode.
+
+    Raises:
+        ConfigError: a file of rows is gone or damaged, or lacks the end of a finished seed.
     """
     import polars as pl
 
@@ -219,6 +251,12 @@ def seed_rows(part: Part) -> list[dict[str, Any]]:
     for seed in part.seeds:
         status, reason = part.seed_status(seed)
         count, recent = ended.get(seed, (0, None))
+        counted = part.manifest["seed_status"][str(seed)]["decisions"]
+        if status == "finished" and taken.get(seed, 0) < counted:
+            path, held = rows_file(part.path, "metrics"), taken.get(seed, 0)
+            raise ConfigError(
+                f"{path}: ends at {held} of seed {seed}'s {counted} decisions; {ADVICE}"
+            )
         rows.append(
             {
                 "seed": seed,
@@ -233,29 +271,13 @@ def seed_rows(part: Part) -> list[dict[str, Any]]:
     return rows
 
 
-def _rows(directory: Path, kind: str, row: dict[str, str]) -> pl.DataFrame:
-    """What is recorded, however far its process came: parquet appears before the blocks go."""
-    import polars as pl
-
-    from pgx.tracking.blocks import read_blocks
-
-    parquet = directory / f"{kind}.parquet"
-    if not parquet.exists():
-        try:
-            columns = read_blocks(directory / f"{kind}.blocks")
-        except FileNotFoundError:
-            columns = {}
-        if columns:
-            return pl.DataFrame(columns)
-    if parquet.exists():
-        return pl.read_parquet(parquet)
-    return pl.DataFrame(schema={name: _dtype(dtype) for name, dtype in row.items()})
-
-
-def _dtype(name: str) -> Any:
-    import polars as pl
-
-    return {"int64": pl.Int64, "float64": pl.Float64}[name]
+def _rows(part: Part, kind: str, row: dict[str, str]) -> pl.DataFrame:
+    """What is recorded; a part that ended has lost its rows if they are not there."""
+    entries = part.manifest["seed_status"].values()
+    finished = part.manifest["status"] == "finished"
+    counted = any(entry["decisions"] > 0 for entry in entries) and not part.live
+    recorded = finished or counted
+    return read_rows(part.path, kind, row, part.seeds, recorded=recorded, whole=finished)
 
 
 def _named(frame: pl.DataFrame, names: tuple[str, str, str]) -> pl.DataFrame:

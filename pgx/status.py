@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from pgx.tables import NOTHING, duration, number, plain_table, seed_span, show, status_text
+from pgx.errors import ConfigError
+from pgx.tables import (
+    NOTHING,
+    duration,
+    number,
+    plain_table,
+    printable,
+    seed_span,
+    show,
+    status_text,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,17 +45,53 @@ def status(study: str | None, root: Path) -> list[dict[str, Any]]:
         Rows of ``study, arm, environment, part`` (its directory), ``seeds``, ``status``, ``budget``
         (decisions per seed), ``decisions`` (per seed), ``recent_return`` (median over the
         ``recent_seeds`` seeds that have one), ``time_left_s`` (of a running part), ``error`` (its
-        last line) and ``runs``, the rows of `pgx.records.seed_rows`.
+        last line) and ``runs``, the rows of `pgx.records.seed_rows`. A part that cannot be read has
+        status ``damaged``, and ``error`` names the file and says what to do.
 
     Raises:
-        ConfigError: there is no such study.
+        ConfigError: there is no such output directory or study.
     """
-    from pgx.records import find_parts
+    from pgx.records import part_directories
 
-    return [_row(part) for part in find_parts(root, study)]
+    rows = [_row(path) for path in part_directories(root, study)]
+    return sorted(rows, key=lambda r: (r["study"], r["arm"], r["environment"], r["seeds"]))
 
 
-def _row(part: Part) -> dict[str, Any]:
+def _row(directory: Path) -> dict[str, Any]:
+    """The row of a part, damaged or not; what changed while it was read is read once more."""
+    from pgx.records import read_part
+
+    try:
+        return _whole(read_part(directory))
+    except ConfigError:
+        pass
+    try:
+        return _whole(read_part(directory))
+    except ConfigError as error:
+        return _damaged(directory, str(error))
+
+
+def _damaged(directory: Path, error: str) -> dict[str, Any]:
+    path = Path(os.path.abspath(directory))
+    study, arm, environment = path.parts[-4:-1]
+    return {
+        "study": study,
+        "arm": arm,
+        "environment": environment,
+        "part": str(path),
+        "seeds": [],
+        "status": "damaged",
+        "budget": None,
+        "decisions": [],
+        "recent_return": None,
+        "recent_seeds": 0,
+        "time_left_s": None,
+        "error": error,
+        "runs": [],
+    }
+
+
+def _whole(part: Part) -> dict[str, Any]:
     from pgx.records import seed_rows
 
     rows = seed_rows(part)
@@ -58,12 +105,12 @@ def _row(part: Part) -> dict[str, Any]:
         "part": str(part.path),
         "seeds": list(part.seeds),
         "status": part.status,
-        "budget": part.manifest.get("budget"),
+        "budget": part.manifest["budget"],
         "decisions": [row["decisions"] for row in rows],
         "recent_return": median(returns) if returns else None,
         "recent_seeds": len(returns),
         "time_left_s": time_left(part) if part.status == "running" else None,
-        "error": part.manifest.get("error") or _reason(rows),
+        "error": part.manifest["error"] or _reason(rows),
         "runs": rows,
     }
 
@@ -85,11 +132,11 @@ def time_left(part: Part) -> float | None:
     """
     from pgx.records import metrics
 
-    budget = part.manifest.get("budget")
+    budget = part.manifest["budget"]
     table = metrics(part)
     left = []
     for seed in part.seeds:
-        if part.seed_status(seed)[0] != "running" or budget is None:
+        if part.seed_status(seed)[0] != "running":
             continue
         own = table.filter(seed=seed).tail(RATE_WINDOW + 1).select("decisions", "wall_s").rows()
         if not own:
@@ -122,7 +169,7 @@ def render(rows: Sequence[dict[str, Any]], console: Console) -> None:
             row["study"],
             row["arm"],
             row["environment"],
-            seed_span(row["seeds"]),
+            _seeds(row),
             status_text(row["status"]).append(_failures(row)),
             _progress(row),
             number(row["recent_return"]),
@@ -132,8 +179,14 @@ def render(rows: Sequence[dict[str, Any]], console: Console) -> None:
     show(table, console)
     for row in rows:
         if row["error"]:
-            name = f"{row['arm']} on {row['environment']}, seeds {seed_span(row['seeds'])}"
-            console.print(f"{name}: {row['error']}", markup=False, highlight=False, soft_wrap=True)
+            name = f"{row['arm']} on {row['environment']}, seeds {_seeds(row)}"
+            line = printable(f"{name}: {row['error']}", console)
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _seeds(row: dict[str, Any]) -> str:
+    """The seeds of a part; a damaged one has those of its directory's name."""
+    return seed_span(row["seeds"]) or Path(row["part"]).name.removeprefix("seeds-")
 
 
 def _failures(row: dict[str, Any]) -> str:
@@ -146,6 +199,8 @@ def _failures(row: dict[str, Any]) -> str:
 
 def _progress(row: dict[str, Any]) -> str:
     """Decisions of the budget, from the slowest seed to the fastest."""
+    if not row["decisions"]:
+        return NOTHING
     low, high = min(row["decisions"]), max(row["decisions"])
-    budget = NOTHING if row["budget"] is None else f"{row['budget']:,}"
+    budget = f"{row['budget']:,}"
     return f"{low:,} of {budget}" if low == high else f"{low:,}–{high:,} of {budget}"

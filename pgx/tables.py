@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-NOTHING = "–"
+NOTHING = "–"  #: `show` prints it as a hyphen where the console has no dash
+
+_PLAIN = str.maketrans("–—−·×…", "---.x.")
 
 #: How a status is called and coloured.
 _STATUS = {
@@ -20,6 +22,7 @@ _STATUS = {
     "running": ("running", "cyan"),
     "interrupted": ("interrupted", "yellow"),
     "failed": ("failed", "bold red"),
+    "damaged": ("damaged", "bold red"),
 }
 
 
@@ -74,15 +77,27 @@ def plain_table(*headers: str) -> Table:
 
 def show(table: Table, console: Console) -> None:
     """Print a table; in a pipe or a file without lines or colours, and as wide as it needs."""
-    if console.is_terminal:
-        console.print(table)
-        return
-    from rich.console import Console
-    from rich.measure import Measurement
+    if not console.is_terminal:
+        from rich.console import Console
+        from rich.measure import Measurement
 
-    table.box, table.padding = None, (0, 2, 0, 0)
-    width = Measurement.get(console, console.options.update(max_width=10_000), table).maximum
-    Console(file=console.file, width=width, color_system=None).print(table)
+        table.box, table.padding = None, (0, 2, 0, 0)
+        width = Measurement.get(console, console.options.update(max_width=10_000), table).maximum
+        console = Console(file=console.file, width=width, color_system=None)
+    with console.capture() as capture:
+        console.print(table)
+    console.file.write(printable(capture.get(), console))
+    console.file.flush()
+
+
+def printable(text: str, console: Console) -> str:
+    """The text in characters that the console's encoding has, one for one."""
+    try:
+        text.encode(console.encoding)
+    except UnicodeEncodeError:
+        plain = text.translate(_PLAIN).encode(console.encoding, errors="replace")
+        return plain.decode(console.encoding)
+    return text
 
 
 def status_text(status: str, reason: str | None = None) -> Text:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from pgx.errors import ConfigError
 from pgx.export import export
 from pgx.records import COLUMNS
-from pgx.tracking.blocks import BlockWriter
+from pgx.tracking.blocks import BlockWriter, read_blocks
 from pgx.tracking.episodes import EPISODE_ROW
 from pgx.tracking.manifest import Manifest
 
@@ -84,3 +85,48 @@ def test_a_mistake_is_one_line_and_nothing_on_disk(root, tmp_path, study, format
         export(study, root, format, tmp_path / output)
     assert "\n" not in str(caught.value)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_folders_and_files_with_the_signs_of_patterns(root, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    odd = tmp_path / "[x]"
+    root.rename(odd)
+    for path in odd.rglob("episodes.blocks"):
+        pl.DataFrame(read_blocks(path)).write_parquet(path.with_suffix(".parquet").open("wb"))
+        path.unlink()
+    for name in ("[y].parquet", "~/t.parquet", "a*.csv"):
+        path = export("lectures", odd, Path(name).suffix[1:], Path(name))
+        assert (tmp_path / name).is_file()
+        read = pl.read_csv if path.suffix == ".csv" else pl.read_parquet
+        assert read((tmp_path / name).open("rb")).height == 9
+    assert list((tmp_path / "home").iterdir()) == []
+
+
+@pytest.mark.parametrize("file", ["manifest.json", "episodes.blocks"])
+def test_a_damaged_part_stops_the_export_of_its_study_only(root, tmp_path, file):
+    other = root / "adhoc"
+    shutil.copytree(root / "lectures", other)
+    path = root / "lectures/gae/cartpole/seeds-1-2" / file
+    path.write_bytes(b"garbage")
+    with pytest.raises(ConfigError) as caught:
+        export("lectures", root, "csv", tmp_path / "rows.csv")
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "rows.csv").exists()
+    assert export("adhoc", root, "csv", tmp_path / "rows.csv").exists()
+
+
+def test_a_part_that_lost_its_rows_is_not_left_out(root, tmp_path):
+    for file in ("episodes.blocks", "manifest.json"):
+        (root / "lectures/gae/cartpole/seeds-1-2" / file).rename(tmp_path / file)
+        with pytest.raises(ConfigError, match="seeds-1-2"):
+            export("lectures", root, "csv", tmp_path)
+        (tmp_path / file).rename(root / "lectures/gae/cartpole/seeds-1-2" / file)
+
+
+def test_a_place_that_cannot_be_written_is_one_line(root, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=r"--to: .* cannot be written"):
+        export("lectures", root, "csv", tmp_path / "file" / "rows.csv")

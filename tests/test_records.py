@@ -90,7 +90,7 @@ def test_parts_are_found_with_the_names_of_their_directories(tmp_path):
 def test_an_unknown_study_is_one_line_with_a_suggestion(tmp_path):
     assert find_parts(tmp_path) == []
     with pytest.raises(ConfigError, match="nothing is recorded"):
-        find_parts(tmp_path / "nowhere", "lectures")
+        find_parts(tmp_path, "lectures")
     begin(tmp_path)
     with pytest.raises(ConfigError, match="did you mean 'lectures'") as caught:
         find_parts(tmp_path, "lecture")
@@ -212,8 +212,82 @@ def test_damage_within_a_part_is_an_error(tmp_path):
     path, _ = begin(tmp_path)
     write_blocks(path)
     write_blocks(path)
-    with pytest.raises(ValueError, match="holds an episode twice"):
+    with pytest.raises(ConfigError, match=r"episodes\.blocks: holds an episode twice"):
         join([read_part(path)])
+
+
+def test_an_output_folder_that_is_not_there_is_named(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    for name in ("nope", "file"):
+        with pytest.raises(ConfigError, match=f"--output: there is no folder .*{name}"):
+            find_parts(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    assert find_parts(Path("outputs")) == []
+    with pytest.raises(ConfigError, match="study: nothing is recorded under outputs"):
+        find_parts(Path("outputs"), "lectures")
+
+
+def test_a_folders_name_is_no_pattern(tmp_path):
+    path, _ = begin(tmp_path / "[x]")
+    write_blocks(path)
+    before = episodes(read_part(path))
+    before.write_parquet((path / "episodes.parquet").open("wb"))
+    (path / "episodes.blocks").unlink()
+    (part,) = find_parts(tmp_path / "[x]")
+    assert episodes(part).equals(before)
+
+
+def lose(path: Path, file: str, content: bytes | None) -> None:
+    (path / file).unlink() if content is None else (path / file).write_bytes(content)
+
+
+@pytest.mark.parametrize("kind", ["episodes", "metrics"])
+def test_a_damaged_file_of_rows_is_named(tmp_path, kind):
+    path, manifest = begin(tmp_path)
+    write_blocks(path)
+    manifest.end(exit=0)
+    read, blocks = {"episodes": episodes, "metrics": metrics}[kind], f"{kind}.blocks"
+    whole, table = (path / blocks).read_bytes(), read(read_part(path))
+    odd = {
+        "has no column wall_s": table.drop("wall_s"),
+        "column decisions is Float64": table.cast({"decisions": pl.Float64}),
+        "column wall_s has gaps": table.with_columns(wall_s=None).cast({"wall_s": pl.Float64}),
+        "holds seed 7": table.with_columns(seed=pl.lit(7, pl.Int64)),
+        "twice": pl.concat([table, table]),
+    }
+    cases = [(blocks, c, "damaged") for c in (b"garbage", whole[:-1], whole + b"more")]
+    cases += [(blocks, whole[:9], "holds no rows"), (blocks, None, "is gone")]
+    parquet = path / f"{kind}.parquet"
+    for complaint, frame in odd.items():
+        frame.write_parquet(parquet)
+        cases.append((parquet.name, parquet.read_bytes(), complaint))
+    cases += [(parquet.name, c, "damaged") for c in (b"", b"PAR1", cases[-1][1][:-50])]
+    parquet.unlink()
+    for file, content, complaint in cases:
+        lose(path, file, content)
+        with pytest.raises(ConfigError, match=f"{kind}.*{complaint}.*replace=true") as caught:
+            read(read_part(path))
+        assert "\n" not in str(caught.value)
+
+
+def test_rows_that_a_dead_process_counted_must_be_there(tmp_path):
+    path, manifest = begin(tmp_path)
+    assert episodes(read_part(path)).height == 0
+    manifest.progress({0: 10})
+    with PartLock(path):  # it may be starting over
+        assert episodes(read_part(path)).height == 0
+    with pytest.raises(ConfigError, match="is gone"):
+        episodes(read_part(path))
+
+
+def test_a_finished_seed_has_its_last_iteration(tmp_path):
+    path, manifest = begin(tmp_path)
+    write_blocks(path)
+    manifest.end_seed(0, "finished", None, 30)
+    assert seed_rows(read_part(path))[0]["decisions"] == 30
+    manifest.end_seed(0, "finished", None, 31)
+    with pytest.raises(ConfigError, match=r"metrics\.blocks: ends at 30 of seed 0's 31 decisions"):
+        seed_rows(read_part(path))
 
 
 def test_seed_rows_show_the_mean_of_the_last_hundred(tmp_path):

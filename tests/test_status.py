@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from io import StringIO
+from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
 
 import numpy as np
@@ -210,3 +210,66 @@ def test_seeds_and_durations_in_short():
     assert seed_span([4]) == "4"
     spans = {None: "–", 0.4: "0s", 59.6: "1m00s", 130: "2m10s", 3900: "1h05m"}
     assert {seconds: duration(seconds) for seconds in spans} == spans
+
+
+def test_one_damaged_part_is_shown_among_the_others(tmp_path):
+    for arm in ("a_good", "gone", "manifest", "no_manifest", "parquet", "torn", "z_good"):
+        path, manifest = begin(tmp_path, arm)
+        manifest.end(exit=0)
+        if arm == "gone":
+            (path / "episodes.blocks").unlink()
+        elif arm == "manifest":
+            (path / "manifest.json").write_text('{"status": "finished", "seeds": [0]}')
+        elif arm == "no_manifest":
+            (path / "manifest.json").unlink()
+        elif arm == "parquet":
+            (path / "metrics.parquet").write_bytes(b"PAR1 garbage PAR1")
+        elif arm == "torn":
+            blocks = path / "episodes.blocks"
+            blocks.write_bytes(blocks.read_bytes()[:-1])
+    rows = status("lectures", tmp_path)
+    assert json.loads(json.dumps(rows, allow_nan=False)) == rows
+    good = {row["arm"]: row["error"] for row in rows if row["status"] == "finished"}
+    assert good == {"a_good": None, "z_good": None}
+    errors = {row["arm"]: row["error"] for row in rows if row["status"] == "damaged"}
+    files = {
+        "gone": "seeds-0-1/episodes.parquet: is gone",
+        "manifest": "seeds-0-1/manifest.json: is damaged",
+        "no_manifest": "seeds-0-1: holds no manifest.json",
+        "parquet": "seeds-0-1/metrics.parquet: cannot be read, it is damaged",
+        "torn": "seeds-0-1/episodes.blocks: cannot be read, it is damaged",
+    }
+    assert errors.keys() == files.keys()
+    for terminal in (True, False):
+        text = printed(lambda console: render(rows, console), terminal)
+        for arm, words in files.items():
+            (line,) = [line for line in text.splitlines() if words in line]
+            assert line.startswith(f"{arm} on cartpole, seeds 0-1: ")
+            assert words in errors[arm]
+        (line,) = [line for line in text.splitlines() if " gone " in line]
+        assert line.split()[-6:] == ["cartpole", "0-1", "damaged", "–", "–", "–"]
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    with pytest.raises(ConfigError, match="--output: there is no folder"):
+        status(None, tmp_path / "nope")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_console_without_dashes_gets_hyphens(tmp_path, encoding, terminal):
+    _, manifest = begin(tmp_path, "gae")
+    manifest.end("failed", exit=1, error="λ=2 is too much")
+    rows = status(None, tmp_path)
+    rows[0]["decisions"] = [100, 200]
+    rows[0]["runs"][0]["reason"] = "α · β"
+    stream = TextIOWrapper(BytesIO(), encoding=encoding)
+    console = Console(file=stream, force_terminal=terminal, width=120, color_system=None)
+    render(rows, console)
+    show(seed_table(rows[0]["runs"]), console)
+    stream.flush()
+    text = stream.buffer.getvalue().decode(encoding)
+    dash, letter = ("–", "λ") if encoding == "utf-8" else ("-", "?")
+    assert f"100{dash}200 of 10,000" in text
+    assert text.count(f" {dash}\n") + text.count(f" {dash} ") >= 1
+    assert f"{letter}=2 is too much" in text

@@ -137,40 +137,47 @@ class BlockWriter:
             self._fd = -1
 
 
-def read_blocks(path: Path) -> dict[str, np.ndarray]:
+def read_blocks(path: Path, whole: bool = False) -> dict[str, np.ndarray]:
     """Every whole block's rows, per column; a torn or corrupt block ends the reading.
 
     Args:
         path: a block file, possibly of a process that is still writing or was killed.
+        whole: refuse a file that holds anything else after its last whole block.
 
     Returns:
         Column name to array ``[rows]``, in file order; no columns if the header itself is torn.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is no block file.
+        ValueError: the file is no block file, or not whole.
     """
     data = Path(path).read_bytes()
     schema, start = _read_header(data, path)
     if schema is None:
         return {}
-    width = _width(schema)
+    width, size = _width(schema), start
     view = memoryview(data)
     pieces: dict[str, list[memoryview]] = {name: [] for name in schema}
     for offset, length in _blocks(data, start, width):
-        rows = length // width
+        rows, size = length // width, offset + length
         for name, dtype in schema.items():
             end = offset + rows * dtype.itemsize
             pieces[name].append(view[offset:end])
             offset = end
+    if whole and size != len(data):
+        raise ValueError(f"{path}: its rows end at {size} of {len(data)} bytes")
     return {
         name: np.frombuffer(bytearray().join(pieces[name]), dtype) for name, dtype in schema.items()
     }
 
 
-def _header(schema: Mapping[str, np.dtype]) -> bytes:
+def _check_dtypes(schema: Mapping[str, np.dtype]) -> None:
     if not schema or any(dtype.hasobject or dtype.itemsize == 0 for dtype in schema.values()):
         raise ValueError(f"columns need dtypes of a fixed size: {_spell(schema)}")
+
+
+def _header(schema: Mapping[str, np.dtype]) -> bytes:
+    _check_dtypes(schema)
     columns = {name: dtype.str for name, dtype in schema.items()}
     return json.dumps({"pgx-blocks": VERSION, "columns": columns}).encode() + b"\n"
 
@@ -184,8 +191,10 @@ def _read_header(data: bytes, path: Path) -> tuple[dict[str, np.dtype] | None, i
         header = json.loads(data[:end])
         if header["pgx-blocks"] != VERSION:
             raise ValueError(f"version {header['pgx-blocks']}")
-        return {name: np.dtype(kind) for name, kind in header["columns"].items()}, end + 1
-    except (ValueError, TypeError, KeyError) as error:
+        schema = {name: np.dtype(kind) for name, kind in header["columns"].items()}
+        _check_dtypes(schema)
+        return schema, end + 1
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"{path}: not a block file of version {VERSION} ({error})") from error
 
 

@@ -7,7 +7,6 @@ exists in one form or, if a process dies while compacting, in both with the same
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ import torch
 from torch import Tensor
 
 from pgx.errors import RunFailed
+from pgx.tracking.atomic import remove_stale, replacing
 from pgx.tracking.blocks import BlockWriter, read_blocks
 from pgx.tracking.episodes import EPISODE_ROW, METRIC_ROW, RECENT, EpisodeLog
 from pgx.types import Rollout
@@ -220,9 +220,9 @@ class FileTracker:
                 continue
             columns = read_blocks(blocks) if blocks.exists() else {}
             empty = {name: np.empty(0, dtype) for name, dtype in row.items()}
-            temporary = self.directory / f".{kind}.{os.getpid()}.tmp"
-            pl.DataFrame(columns or empty).sort(by).write_parquet(temporary)
-            temporary.replace(parquet)
+            with replacing(parquet) as file:  # polars would expand a name
+                pl.DataFrame(columns or empty).sort(by).write_parquet(file)
+            remove_stale(parquet)
         for kind in KINDS:
             self._paths(kind)[0].unlink(missing_ok=True)
 

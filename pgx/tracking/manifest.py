@@ -19,11 +19,13 @@ from types import TracebackType
 from typing import Any
 
 from pgx.errors import ConfigError
+from pgx.tracking.atomic import remove_stale, replacing
+from pgx.tracking.fields import STATUSES, complaint
 from pgx.tracking.provenance import git, hardware, versions
 
 MANIFEST = "manifest.json"
 LOCK = ".lock"
-STATUSES = ("running", "finished", "failed", "interrupted")
+_ADVICE = "restore it, or train the part again with replace=true"
 _PATIENCE_S = 1.0  # a reader's `is_live` holds the lock for an instant: a writer asks again
 
 
@@ -136,30 +138,29 @@ class Manifest:
         """Replace the file by the present content, at once or not at all."""
         self.fields["elapsed_s"] = round(self._before + time.monotonic() - self._begun, 3)
         self.directory.mkdir(parents=True, exist_ok=True)
-        temporary = self.directory / f".{MANIFEST}.{os.getpid()}.tmp"
-        with temporary.open("w") as file:
-            json.dump(self.fields, file, indent=2)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self.directory / MANIFEST)
+        path = self.directory / MANIFEST
+        with replacing(path) as file:
+            file.write(json.dumps(self.fields, indent=2).encode() + b"\n")
+        remove_stale(path)
 
 
 def read_manifest(directory: Path) -> dict[str, Any]:
-    """The manifest of a part.
+    """The manifest of a part, with every field that readers use and each as it should be.
 
     Raises:
         ConfigError: there is none, or it is not one.
     """
     path = Path(directory) / MANIFEST
     try:
-        fields = json.loads(path.read_text())
+        fields = json.loads(path.read_bytes())
     except FileNotFoundError:
         raise ConfigError(f"{directory}: holds no {MANIFEST}; is this a run's directory?") from None
-    except ValueError as error:
-        raise ConfigError(f"{path}: is not readable ({error}); remove or restore it") from error
-    if not isinstance(fields, dict) or not {"status", "seeds", "seed_status"} <= fields.keys():
-        raise ConfigError(f"{path}: is not a manifest of pgx; remove or restore it")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{path}: is damaged, not JSON; {_ADVICE}") from error
+    if wrong := complaint(fields):
+        raise ConfigError(f"{path}: is damaged, {wrong}; {_ADVICE}")
     return fields
 
 
@@ -212,6 +213,8 @@ def is_live(directory: Path) -> bool:
         fd = os.open(Path(directory) / LOCK, os.O_RDONLY)
     except FileNotFoundError:
         return False
+    except OSError as error:
+        raise ConfigError(f"{directory}/{LOCK}: cannot be read ({error.strerror})") from error
     try:
         return not _locked(fd, fcntl.LOCK_SH)
     finally:

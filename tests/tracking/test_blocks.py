@@ -149,7 +149,14 @@ def test_another_schema_is_refused(tmp_path):
 
 def test_other_files_are_refused(tmp_path):
     path = tmp_path / "b"
-    for content in (b"seed,value\n1,2\n", b"PAR1", b'{"pgx-blocks": 9, "columns": {}}\n'):
+    headers = [
+        b'{"pgx-blocks": 9, "columns": {"a": "<i8"}}\n',
+        b'{"pgx-blocks": 1, "columns": [1]}\n',
+    ]
+    headers += [
+        b'{"pgx-blocks": 1, "columns": %b}\n' % c for c in (b"{}", b'{"a": "O"}', b'{"a": "V0"}')
+    ]
+    for content in (b"seed,value\n1,2\n", b"PAR1", *headers):
         path.write_bytes(content)
         with pytest.raises(ValueError, match="not a block file"):
             read_blocks(path)
@@ -182,3 +189,16 @@ def test_a_killed_writer_leaves_every_row_it_appended(tmp_path):
     command = [sys.executable, "-c", KILLED, str(tmp_path / "b")]
     assert subprocess.run(command, env=environment).returncode == -9
     assert_rows(tmp_path / "b", 6)
+
+
+def test_a_whole_file_ends_with_a_whole_block(tmp_path):
+    path = tmp_path / "b"
+    _, second, _ = written(path, 3, 1, 5)
+    data = path.read_bytes()
+    assert len(read_blocks(path, whole=True)["seed"]) == 9
+    damaged = bytearray(data)
+    damaged[second - 1] ^= 1
+    for content in (data[:-1], data + b"x", bytes(damaged)):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match="its rows end at"):
+            read_blocks(path, whole=True)

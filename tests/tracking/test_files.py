@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -338,3 +340,34 @@ def test_kill_nine_costs_at_most_the_last_iteration(tmp_path):
     expected = tables(tmp_path / "whole")["episodes"].drop("wall_s")
     early = found["episodes"].filter(pl.col("decisions") <= recorded * T * N).drop("wall_s")
     assert early.equals(expected)
+
+
+@pytest.mark.parametrize("name", ["[x]", "a*b", "~", "{a,b}?"])
+def test_a_folders_name_is_taken_as_it_is(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    directory = Path(name) / "t"
+    tracker = FileTracker(directory, SEEDS, N)
+    train(tracker, range(2))
+    tracker.finish()
+    names = sorted(path.name for path in (tmp_path / name / "t").iterdir())
+    assert names == ["episodes.parquet", "metrics.parquet"]
+    assert list((tmp_path / "home").iterdir()) == []
+
+
+def test_finishing_on_a_full_disk_keeps_the_blocks_and_leaves_no_temporaries(tmp_path):
+    tracker = FileTracker(tmp_path, SEEDS, N)
+    train(tracker, range(4))
+    tracker.close()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with pytest.raises((OSError, pl.exceptions.PolarsError)):
+            tracker.finish()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["episodes.blocks", "metrics.blocks"]
+    (tmp_path / ".episodes.parquet.4711.tmp").touch()
+    tracker.finish()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["episodes.parquet", "metrics.parquet"]

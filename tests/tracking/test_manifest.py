@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -136,13 +137,84 @@ def test_writing_leaves_nothing_else_behind(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == [MANIFEST]
 
 
+def test_a_manifest_that_cannot_be_written_leaves_the_one_before(tmp_path):
+    manifest = Manifest.begin(tmp_path, **FACTS)
+    before = (tmp_path / MANIFEST).read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            manifest.write()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [path.name for path in tmp_path.iterdir()] == [MANIFEST]
+    assert (tmp_path / MANIFEST).read_bytes() == before
+
+
+def test_what_a_killed_process_left_goes_with_the_next_write(tmp_path):
+    (tmp_path / f".{MANIFEST}.4711.tmp").write_text("{")
+    (tmp_path / "train.log").touch()
+    Manifest.begin(tmp_path, **FACTS)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [MANIFEST, "train.log"]
+
+
 def test_an_unreadable_manifest_is_named(tmp_path):
     with pytest.raises(ConfigError, match="holds no manifest"):
         read_manifest(tmp_path)
     for content in ("{", "[]", "{}"):
         (tmp_path / MANIFEST).write_text(content)
-        with pytest.raises(ConfigError, match="remove or restore it"):
+        with pytest.raises(
+            ConfigError, match=r"manifest\.json: is damaged.*replace=true"
+        ) as caught:
             read_manifest(tmp_path)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"null", b"[" * 100_000, b""])
+def test_a_file_that_is_no_manifest_at_all(tmp_path, content):
+    (tmp_path / MANIFEST).write_bytes(content)
+    with pytest.raises(ConfigError, match="is damaged"):
+        read_manifest(tmp_path)
+
+
+def test_a_folder_in_the_manifests_place(tmp_path):
+    (tmp_path / MANIFEST).mkdir()
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_manifest(tmp_path)
+
+
+GONE = object()
+ENTRY = {"status": "running", "reason": None, "decisions": 0}
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("status", [GONE, "done", None, []]),
+        ("seeds", [GONE, [], "0-9", [1.5], [True], [3, 3, 5], [-1], [2**63], 5, [3, 7]]),
+        ("seed_status", [GONE, [], {}, {"3": ENTRY}, {"3": ENTRY, "5": "running"}]),
+        ("seed_status", [{"3": ENTRY, "5": {**ENTRY, "status": "?"}}]),
+        ("seed_status", [{"3": ENTRY, "5": {"status": "running", "decisions": 0}}]),
+        ("seed_status", [{"3": ENTRY, "5": {**ENTRY, "decisions": None}}]),
+        ("budget", [GONE, None, "many", 1.5]),
+        ("config_hash", [GONE, None]),
+        ("started", [GONE, None, "yesterday", 0]),
+        ("elapsed_s", [GONE, None, "1", float("nan"), -1.0]),
+        ("error", [GONE, 3]),
+        ("attempts", [GONE, {}]),
+    ],
+)
+def test_every_field_that_is_read_is_checked(tmp_path, name, values):
+    Manifest.begin(tmp_path, **FACTS)
+    fields = read_manifest(tmp_path)
+    for value in values:
+        changed = {**fields, name: value}
+        if value is GONE:
+            del changed[name]
+        (tmp_path / MANIFEST).write_text(json.dumps(changed))
+        with pytest.raises(ConfigError, match=r"manifest\.json: is damaged, .*'") as caught:
+            read_manifest(tmp_path)
+        assert "\n" not in str(caught.value)
 
 
 def test_a_second_writer_gets_one_clear_line(tmp_path):
