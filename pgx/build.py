@@ -13,7 +13,8 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from pgx.errors import ConfigError, check_choice, check_number, suggest
+from pgx.errors import ConfigError, check_choice, check_flag, check_number, suggest
+from pgx.estimators.reinforce import Reinforce
 from pgx.module import Ingredients
 from pgx.optimizers.base import Optimizer
 
@@ -26,12 +27,12 @@ def build(config: DictConfig, seeds: Sequence[int]) -> Ingredients:
     """
     env = _make(config, "environment", seeds=seeds)
     try:
+        estimator, optimizer = _make(config, "estimator"), _make(config, "optimizer")
+        _check_optimizer(optimizer, config)
         policy = _make(config, "policy", spec=env.spec, seeds=seeds)
         baseline = _make(config, "baseline", spec=env.spec, seeds=seeds)
-        estimator, optimizer = _make(config, "estimator"), _make(config, "optimizer")
         parts = Ingredients(env, policy, estimator, baseline, optimizer)
         _check_fit(parts, config)
-        _check_optimizer(parts, config)
     except BaseException:
         env.close()
         raise
@@ -45,7 +46,7 @@ def option(config: DictConfig, group: str) -> str:
 
 def _make(config: DictConfig, group: str, **arguments: Any) -> Any:
     node = config[group]
-    if node is None or "_target_" not in node:
+    if not OmegaConf.is_dict(node) or "_target_" not in node:
         raise ConfigError(f"{group}: choose one, such as {group}=NAME; it has no _target_")
     plain = OmegaConf.to_container(node, resolve=True)
     assert isinstance(plain, dict)
@@ -75,6 +76,8 @@ def _signature(group: str, error: TypeError, node: DictConfig) -> str:
 
 def _check_fit(parts: Ingredients, config: DictConfig) -> None:
     estimator, baseline = parts.estimator, parts.baseline
+    if not isinstance(estimator, Reinforce):
+        raise ConfigError(f"{config.estimator._target_}: must be a subclass of Reinforce")
     mine, theirs = option(config, "estimator"), option(config, "baseline")
     if estimator.needs_value and not baseline.predicts:
         raise ConfigError(f"{mine} {theirs}: it needs a baseline that predicts; use baseline=value")
@@ -94,14 +97,14 @@ def _check_fit(parts: Ingredients, config: DictConfig) -> None:
         )
 
 
-def _check_optimizer(parts: Ingredients, config: DictConfig) -> None:
+def _check_optimizer(optimizer: Any, config: DictConfig) -> None:
     """Try the optimizer on a scrap: refuse one that may mix replicas, or takes other options."""
     group = "optimizer"
-    if not callable(parts.optimizer):
+    if not config.optimizer.get("_partial_"):
         raise ConfigError(f"{group}._partial_: must be true, the parameters come from the policy")
     target = config[group]["_target_"]
     try:
-        trial = parts.optimizer(torch.zeros(1, 64))
+        trial = optimizer(torch.zeros(1, 64))
     except TypeError as error:
         if str(target).startswith("torch.optim."):
             raise ConfigError(_foreign(target)) from error
@@ -128,20 +131,25 @@ def check_machine(config: DictConfig) -> None:
     """
     check_number("decisions", config.decisions, least=1, whole=True)
     if config.max_grad_norm is not None:
-        check_number("max_grad_norm", config.max_grad_norm, least=0.0)
+        check_number("max_grad_norm", config.max_grad_norm, above=0.0)
     check_number("checkpoint_every", config.checkpoint_every, least=0.0)
     check_choice("tracker", config.tracker, ("files",))
     check_choice("allocator", config.allocator, ("tuned", "default"))
-    if config.threads not in (None, 1, 2):
+    if config.threads is not None and (
+        type(config.threads) is not int or config.threads not in (1, 2)
+    ):
         raise ConfigError(
             f"threads={config.threads}: choose 1 or 2; a part gains little from more, so split "
             "its seeds over processes instead"
         )
     for key in ("resume", "replace"):
-        if not isinstance(config[key], bool):
-            raise ConfigError(f"{key}={config[key]}: choose true or false")
+        check_flag(key, config[key])
+    if config.resume and config.replace:
+        raise ConfigError("resume=true and replace=true: choose one")
     _check_device(str(config.device))
-    _check_output(Path(str(config.output)))
+    if not isinstance(config.output, str) or not config.output or config.output.startswith("~"):
+        raise ConfigError(f"output={config.output}: give a folder, without ~")
+    _check_output(Path(config.output))
 
 
 def _check_device(name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
@@ -19,6 +20,15 @@ from pgx.tracking.files import FileTracker
 
 REFRESH_S = 0.25  # seconds between updates of the bar
 PLAIN_S = 10.0  # seconds between lines where there is no terminal
+
+
+class Terminal(Console):
+    """A console that falls silent when its reader has gone, as behind ``| head``; runs go on."""
+
+    def on_broken_pipe(self) -> None:
+        """Send what is still to be said nowhere."""
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class ProgressBar(pl.Callback):
@@ -136,8 +146,9 @@ class Ending(pl.Callback):
             signal.signal(number, self._receive)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        if self.received is not None:
-            sys.exit(128 + number)
+        if self.received is not None:  # again: at once, whatever is under way
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
         self.received = number
 
     def on_train_batch_end(

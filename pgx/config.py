@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import json
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -15,28 +13,42 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from pgx.errors import ConfigError, suggest
+from pgx.names import flatten
 from pgx.paths import config_directory
 
-#: Keys that change where, how fast or whether a run is made, but not what it computes.
-NOT_IN_HASH = frozenset(
-    (
-        *("seeds", "study", "arm", "output", "tracker", "device", "resume", "replace"),
-        *("threads", "allocator", "checkpoint_every", "allow_targets"),
-    )
-)
-LONGEST_ARM = 120  #: characters of an arm's name; file systems take 255 bytes
 TARGETS = ("pgx.", "torch.nn.", "torch.optim.")
 
 
 def search_path(extra: Sequence[Path] = ()) -> str:
     """The Hydra override that adds the user's own configs: ./conf and ``--config-dir``."""
-    own = Path.cwd() / "conf"
-    places = [*extra, *([own] if own.is_dir() and own != config_directory() else [])]
-    return f"hydra.searchpath=[{','.join(f'file://{place.resolve()}' for place in places)}]"
+    shipped, own = config_directory(), Path.cwd() / "conf"
+    places = [*extra, *([own] if own.is_dir() else [])]
+    urls = []
+    for place in dict.fromkeys(place.resolve() for place in places):
+        if place != shipped:
+            _check_names(place, shipped)
+            urls.append(quoted(f"file://{place}"))
+    return f"hydra.searchpath=[{','.join(urls)}]"
+
+
+def quoted(text: str) -> str:
+    """``text`` as a string of Hydra's override grammar, taken literally."""
+    escaped = re.sub(r"(\\*)(?='|$)", r"\1\1", text).replace("'", "\\'")
+    return "'" + escaped.replace("${", "\\${") + "'"
+
+
+def _check_names(own: Path, shipped: Path) -> None:
+    """pgx's own options come first on Hydra's search path: another of that name would be inert."""
+    for path in sorted(own.glob("*/*.yaml")):
+        name = path.relative_to(own)
+        if (shipped / name).exists():
+            raise ConfigError(f"{path}: pgx has a {name} of its own; give yours another name")
 
 
 def compose_config(overrides: Sequence[str], extra: Sequence[Path] = ()) -> DictConfig:
@@ -52,14 +64,46 @@ def compose_config(overrides: Sequence[str], extra: Sequence[Path] = ()) -> Dict
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))  # classes named in the user's own configs
     try:
+        _check_groups(overrides)
         config = _compose([*overrides, search_path(extra)])
         OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except MissingConfigException as error:
         raise ConfigError(_missing_option(error)) from error
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(_bad_override(error, overrides, extra)) from error
+    except YAMLError as error:
+        raise ConfigError(f"a config is no YAML: {' '.join(str(error).split())}") from error
+    _check_keys(config)
     _check_targets(config)
     return config
+
+
+def _check_groups(overrides: Sequence[str]) -> None:
+    """A group is given the name of an option: Hydra answers anything else with a traceback."""
+    groups = {path.name for path in config_directory().iterdir() if path.is_dir()}
+    for one in OverridesParser.create().parse_overrides(list(overrides)):
+        chosen = one.key_or_group in groups and not one.is_delete()
+        if chosen and not one.is_sweep_override() and not isinstance(one.value(), str):
+            raise ConfigError(f"{one.input_line}: choose one, as in {one.key_or_group}=NAME")
+
+
+def _check_keys(config: DictConfig) -> None:
+    """Every key of ``conf/train.yaml`` is there, and no other at the top."""
+    primary = OmegaConf.load(config_directory() / "train.yaml")
+    groups = {str(next(iter(entry))) for entry in primary.defaults if isinstance(entry, DictConfig)}
+    known = {str(key) for key in primary if key not in ("defaults", "hydra")}
+    known |= {group for group in groups if "override" not in group and group != "experiment"}
+    for key in config:
+        if key not in known:
+            raise ConfigError(f"{key} is not a key: {suggest(str(key), known)}")
+    for key in sorted(known):
+        if key not in config:
+            raise ConfigError(f"{key} is needed: do not take it out")
+    if not OmegaConf.is_dict(config.study) or set(config.study) != {"name"}:
+        raise ConfigError("study: needs the key name, and no other; see conf/study/adhoc.yaml")
+    targets = config.allow_targets
+    if not OmegaConf.is_list(targets) or not all(isinstance(name, str) for name in targets):
+        raise ConfigError(f"allow_targets={targets}: give a list of modules, such as [my_module]")
 
 
 def _compose(overrides: Sequence[str]) -> DictConfig:
@@ -81,34 +125,62 @@ def _bad_override(error: Exception, overrides: Sequence[str], extra: Sequence[Pa
         return f"'{error.override}' does not parse: write key=value, in quotes if it has blanks"
     text = " ".join(str(error).split())
     found = re.search(r"Could not override '([^']+)'|Key '([^']+)' is not in struct", text)
-    if found is None or any("searchpath" in override for override in overrides):
-        return text
+    if found is None:
+        return text.split(". ")[0].split(" See https")[0]
     key = found.group(1) or found.group(2)
-    known = list(flatten(OmegaConf.to_container(_compose([search_path(extra)]), resolve=False)))
-    groups = {name.split(".")[0] for name in known}
-    return f"{key} is not a key: {suggest(key, {*known, *groups, 'experiment'})}"
+    known = list(flatten(OmegaConf.to_container(_chosen(overrides, extra), resolve=False)))
+    groups = {name.split(".")[0] for name in known} | {"experiment"}
+    beside = {name for name in known if name.startswith(key.split(".")[0] + ".")}
+    if "." in key and beside:
+        return f"{key} is not a key here: {suggest(key, beside)}"
+    return f"{key} is not a key here: {suggest(key, {*known, *groups})}"
 
 
-def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
-    """``{"a": {"b": 1}}`` to ``{"a.b": 1}``; lists are values."""
-    if not isinstance(tree, dict):
-        return {prefix.rstrip("."): tree}
-    flat: dict[str, Any] = {}
-    for name, value in tree.items():
-        flat |= flatten(value, f"{prefix}{name}.")
-    return flat
+def _chosen(overrides: Sequence[str], extra: Sequence[Path]) -> DictConfig:
+    """The config with the overrides that compose: the user's options, without the odd key."""
+    kept: list[str] = []
+    for override in overrides:
+        try:
+            _compose([*kept, override, search_path(extra)])
+            kept.append(override)
+        except (HydraException, OmegaConfBaseException):
+            continue
+    return _compose([*kept, search_path(extra)])
 
 
 def _check_targets(config: DictConfig) -> None:
     """Refuse import paths that a shared config could smuggle in."""
     allowed = (*TARGETS, *(f"{name}." for name in config.allow_targets))
-    values = flatten(OmegaConf.to_container(config, resolve=True))
-    for key, target in values.items():
-        if key.endswith("_target_") and not f"{target}.".startswith(allowed):
+    for key, target in _targets(OmegaConf.to_container(config, resolve=True), ""):
+        if not _defined_in(str(target), allowed):
             raise ConfigError(
                 f"{key}={target} is not pgx's or torch's: if you trust it, add "
                 f"allow_targets=[{str(target).split('.')[0]}]"
             )
+
+
+def _targets(tree: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    """Every ``_target_`` of nested mappings and lists, with its full key."""
+    if isinstance(tree, dict):
+        for name, value in tree.items():
+            key = f"{prefix}{name}"
+            if name == "_target_":
+                yield key, value
+            yield from _targets(value, f"{key}.")
+    elif isinstance(tree, list):
+        for index, value in enumerate(tree):
+            yield from _targets(value, f"{prefix}{index}.")
+
+
+def _defined_in(target: str, allowed: tuple[str, ...]) -> bool:
+    """Whether a path begins in an allowed package and leads to something defined in one."""
+    if not f"{target}.".startswith(allowed):
+        return False
+    try:
+        found = get_object(target)
+    except (ImportError, ValueError):
+        return True  # whoever instantiates it says what is missing
+    return f"{getattr(found, '__module__', '')}.".startswith(allowed)
 
 
 def expand(overrides: Sequence[str]) -> list[list[str]]:
@@ -117,124 +189,15 @@ def expand(overrides: Sequence[str]) -> list[list[str]]:
     Raises:
         ConfigError: an override that does not parse.
     """
+    choices = []
     try:
-        parsed = OverridesParser.create().parse_overrides(list(overrides))
-    except OverrideParseException as error:
+        for one in OverridesParser.create().parse_overrides(list(overrides)):
+            swept = one.is_sweep_override()
+            if swept and one.key_or_group == "seeds":
+                raise ConfigError(f"{one.input_line}: seeds are not swept; write seeds=[0,1]")
+            values = one.sweep_string_iterator() if swept else ()
+            jobs = [f"{one.get_key_element()}={value}" for value in values]
+            choices.append(jobs if swept else [str(one.input_line)])
+    except HydraException as error:
         raise ConfigError(_bad_override(error, overrides, [])) from error
-    choices = [
-        [f"{o.get_key_element()}={value}" for value in o.sweep_string_iterator()]
-        if o.is_sweep_override()
-        else [str(o.input_line)]
-        for o in parsed
-    ]
     return [list(job) for job in itertools.product(*choices)]
-
-
-def parse_seeds(value: Any) -> tuple[int, ...]:
-    """The seeds of ``seeds``: a list, a count, or a range such as ``0-9``.
-
-    Raises:
-        ConfigError: none, a duplicate, or one that is no number of at least 0.
-    """
-    listed = [int(v) if isinstance(v, str) and v.isdigit() else v for v in _listed(value)]
-    if any(not isinstance(seed, int) or isinstance(seed, bool) or seed < 0 for seed in listed):
-        raise ConfigError(f"seeds={value}: {_SEEDS}")
-    if not listed:
-        raise ConfigError(f"seeds={value}: at least one seed is needed; {_SEEDS}")
-    if twice := sorted({seed for seed in listed if listed.count(seed) > 1}):
-        raise ConfigError(f"seeds={value}: seed {twice[0]} is there twice; a replica is its seed")
-    return tuple(listed)
-
-
-_SEEDS = "give a list such as [0,3], a count such as 10, or a range such as '0-9'"
-
-
-def _listed(value: Any) -> list[Any]:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return list(range(value))
-    if isinstance(value, str) and (match := re.fullmatch(r"(\d+)-(\d+)", value.strip())):
-        return list(range(int(match[1]), int(match[2]) + 1))
-    if OmegaConf.is_list(value) or isinstance(value, (list, tuple)):
-        return list(value)
-    raise ConfigError(f"seeds={value}: {_SEEDS}")
-
-
-def check_sweep(arguments: Sequence[str]) -> None:
-    """Refuse a sweep over seeds: they train together.
-
-    Raises:
-        ConfigError: with the right spelling.
-    """
-    for argument in arguments:
-        key, _, value = argument.partition("=")
-        if key.lstrip("+") == "seeds" and re.fullmatch(r"[\d\s]+(,[\d\s]+)+", value):
-            raise ConfigError(
-                f"{argument}: seeds are trained together in one job, not swept; "
-                f"write seeds=[{value}]"
-            )
-
-
-def run_relevant(config: DictConfig) -> dict[str, Any]:
-    """The flat, resolved config without the keys that do not change what is computed."""
-    tree = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(tree, dict)
-    return {key: value for key, value in flatten(tree).items() if _relevant(key)}
-
-
-def _relevant(key: str) -> bool:
-    return key.split(".")[0] not in NOT_IN_HASH
-
-
-def config_hash(config: DictConfig) -> str:
-    """What two runs must share to be replicas of one arm: 16 hex digits."""
-    text = json.dumps(run_relevant(config), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def config_diff(before: DictConfig, after: DictConfig) -> str:
-    """``key: old → new`` for every run-relevant key that differs."""
-    old, new = run_relevant(before), run_relevant(after)
-    keys = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
-    return ", ".join(f"{key}: {old.get(key)} → {new.get(key)}" for key in keys)
-
-
-def slug(text: str) -> str:
-    """Lower case letters, digits and ``_.=-``; brackets go, everything else becomes ``-``."""
-    bare = re.sub(r"[\[\]{}\s'\"]", "", text.lower())
-    return re.sub(r"[^a-z0-9_.=-]+", "-", bare).strip("-.")
-
-
-def arm_name(config: DictConfig, overrides: Sequence[str]) -> str:
-    """The arm's slug: ``arm``, or the preset and the sorted overrides, or ``default``."""
-    if config.arm is not None:
-        if slug(str(config.arm)) != str(config.arm):
-            raise ConfigError(f"arm={config.arm}: use lower case letters, digits and _ . = - only")
-        return str(config.arm)
-    name = "_".join(_named(overrides)) or "default"
-    if len(name) <= LONGEST_ARM:
-        return name
-    digest = hashlib.sha256(name.encode()).hexdigest()[:12]
-    return f"{name[: LONGEST_ARM - 13]}-{digest}"
-
-
-def _named(overrides: Sequence[str]) -> Iterator[str]:
-    """The preset, then ``key=value`` of every other override, in order of the keys."""
-    parsed = OverridesParser.create().parse_overrides(list(overrides))
-    values = {o.key_or_group: o.value() for o in parsed}
-    preset = values.pop("experiment", None)
-    if preset is not None:
-        yield slug(str(preset))
-    for key in sorted(values):
-        if not key.startswith("hydra") and _relevant(key):
-            yield slug(f"{key}={values[key]}")
-
-
-def part_name(seeds: Sequence[int]) -> str:
-    """The directory of a part: ``seeds-0-9``, ``seeds-3``, ``seeds-0_2_5``."""
-    first, last = seeds[0], seeds[-1]
-    if list(seeds) == list(range(first, last + 1)):
-        return f"seeds-{first}" if len(seeds) == 1 else f"seeds-{first}-{last}"
-    name = "seeds-" + "_".join(map(str, seeds))
-    if len(name) <= 60:
-        return name
-    return f"seeds-{len(seeds)}x-{hashlib.sha256(name.encode()).hexdigest()[:12]}"

@@ -7,6 +7,8 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+SHOWN = 12  #: choices that a message lists
+
 
 class ConfigError(ValueError):
     """The user's mistake: one line that names the key and says what would work. Exit status 2."""
@@ -22,7 +24,8 @@ def suggest(word: str, choices: Iterable[str]) -> str:
     close = difflib.get_close_matches(word, options, n=1, cutoff=0.6)
     if close:
         return f"did you mean '{close[0]}'?"
-    return f"choose one of: {', '.join(options)}"
+    more = f", and {len(options) - SHOWN} more" if len(options) > SHOWN else ""
+    return f"choose one of: {', '.join(options[:SHOWN])}{more}"
 
 
 def check_number(
@@ -31,6 +34,7 @@ def check_number(
     least: float = -math.inf,
     most: float = math.inf,
     below: float = math.inf,
+    above: float = -math.inf,
     whole: bool = False,
 ) -> None:
     """Check a number of the config.
@@ -41,17 +45,19 @@ def check_number(
         least: smallest value allowed.
         most: largest value allowed.
         below: what the value must stay below.
+        above: what the value must exceed.
         whole: whether it must be an integer.
 
     Raises:
         ConfigError: it is not a finite number, or out of range.
     """
     numeric = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
-    if numeric and math.isfinite(value) and least <= value <= most and value < below:
+    if numeric and math.isfinite(value) and least <= value <= most and above < value < below:
         return
     bounds = [f"at least {least:g}"] if least > -math.inf else []
     bounds += [f"at most {most:g}"] if most < math.inf else []
     bounds += [f"below {below:g}"] if below < math.inf else []
+    bounds += [f"above {above:g}"] if above > -math.inf else []
     kind = "whole number" if whole else "number"
     limits = f" of {' and '.join(bounds)}" if bounds else ""
     raise ConfigError(f"{key}={value}: choose a {kind}{limits}")
@@ -62,3 +68,9 @@ def check_choice(key: str, value: Any, choices: Iterable[str]) -> None:
     options = list(choices)
     if value not in options:
         raise ConfigError(f"{key}={value}: {suggest(str(value), options)}")
+
+
+def check_flag(key: str, value: Any) -> None:
+    """Raise `ConfigError` naming ``key`` unless ``value`` is true or false."""
+    if not isinstance(value, bool):
+        raise ConfigError(f"{key}={value}: choose true or false")

@@ -8,7 +8,7 @@ import os
 import shutil
 import signal
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,11 +23,11 @@ from pgx.allocator import tune_allocator
 from pgx.build import build
 from pgx.callbacks import Checkpoints, Ending, ProgressBar
 from pgx.checkpoint import load_checkpoint, save_checkpoint
-from pgx.config import config_hash
 from pgx.errors import ConfigError, RunFailed
 from pgx.module import PolicyGradient
+from pgx.names import config_hash
 from pgx.tracking.files import FileTracker
-from pgx.tracking.manifest import LOCK, Manifest, PartLock
+from pgx.tracking.manifest import LOCK, MANIFEST, Manifest, PartLock
 
 CONFIG, LOG, TRACEBACK = "config.yaml", "train.log", "traceback.txt"
 log = logging.getLogger("pgx")
@@ -56,8 +56,13 @@ class PartPlan:
     resume: bool = False
 
 
-def train_part(plan: PartPlan, console: Console) -> int:
+def train_part(plan: PartPlan, command: Sequence[str], console: Console) -> int:
     """Train every seed of a part and leave its record.
+
+    Args:
+        plan: what to train, checked.
+        command: the command line, for the record.
+        console: where progress is shown.
 
     Returns:
         The exit status: 0, 1 if a seed diverged, 130 or 143 if a signal ended it.
@@ -66,15 +71,22 @@ def train_part(plan: PartPlan, console: Console) -> int:
         ConfigError: the config does not fit, or another process is at work there.
         RunFailed: training raised; the traceback lies in the directory.
     """
+    try:
+        plan.directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"output: {plan.directory} cannot be made ({error.strerror})") from error
     with PartLock(plan.directory):
+        fresh = plan.config.replace or not (plan.directory / MANIFEST).exists()
+        if not plan.resume and not fresh:
+            raise ConfigError(f"{plan.directory}: was trained by another process just now")
         if not plan.resume:
             _clear(plan.directory)
         OmegaConf.save(plan.config, plan.directory / CONFIG, resolve=True)
         with _logging_to(plan.directory / LOG):
-            return _train(plan, console)
+            return _train(plan, command, console)
 
 
-def _train(plan: PartPlan, console: Console) -> int:
+def _train(plan: PartPlan, command: Sequence[str], console: Console) -> int:
     config = plan.config
     if config.allocator == "tuned":
         tune_allocator()
@@ -83,21 +95,24 @@ def _train(plan: PartPlan, console: Console) -> int:
     for network in (parts.policy, parts.baseline):  # before the optimizers take hold of them
         network.to(torch.device(config.device))
     tracker = FileTracker(plan.directory, plan.seeds, parts.env.slots)
-    manifest = _manifest(plan, type(parts.env))
+    manifest = _manifest(plan, type(parts.env), command)
     try:
         module = PolicyGradient(parts, plan.seeds, config.decisions, config.max_grad_norm, tracker)
-        _load(plan, module, tracker)
+        _load(plan, module, tracker, console)
         received = _fit(module, tracker, _saver(plan, module, tracker, manifest), config, console)
     except ConfigError as error:
         manifest.end("failed", exit=2, error=str(error))
         raise
     except Exception as error:
-        path = plan.directory / TRACEBACK
-        path.write_text(traceback.format_exc())
         line = f"{type(error).__name__}: {error}"
         manifest.end("failed", exit=1, error=line)
+        path = plan.directory / TRACEBACK
+        path.write_text(traceback.format_exc())
         log.error("failed: %s", line)
         raise RunFailed(f"{line} (traceback in {path})") from error
+    except BaseException as error:
+        manifest.end("interrupted", exit=1, error=type(error).__name__)
+        raise
     finally:
         tracker.close()
         parts.env.close()
@@ -109,7 +124,7 @@ def threads(config: DictConfig) -> int:
     return int(config.threads or min(2, len(os.sched_getaffinity(0))))
 
 
-def _manifest(plan: PartPlan, environment: type) -> Manifest:
+def _manifest(plan: PartPlan, environment: type, command: Sequence[str]) -> Manifest:
     return Manifest.begin(
         plan.directory,
         study=plan.study,
@@ -120,20 +135,25 @@ def _manifest(plan: PartPlan, environment: type) -> Manifest:
         config_hash=config_hash(plan.config),
         environment_class=f"{environment.__module__}.{environment.__qualname__}",
         threads=torch.get_num_threads(),
+        command=command,
         resume=plan.resume,
     )
 
 
-def _load(plan: PartPlan, module: PolicyGradient, tracker: FileTracker) -> None:
+def _load(plan: PartPlan, module: PolicyGradient, tracker: FileTracker, console: Console) -> None:
     state = load_checkpoint(plan.directory) if plan.resume else None
     if state is None:
+        if plan.resume:
+            console.print("no checkpoint was written yet: begins at iteration 0")
         tracker.discard()
         log.info("iteration 0: begins")
         return
     module.load_state(state["module"])
     tracker.load_state_dict(state["tracker"])
     if not module.env.exact_resume and module.estimator.horizon is not None:
-        log.warning("%s cannot continue an episode: every slot begins it anew", module.env.spec.id)
+        line = f"{module.env.spec.id} cannot continue an episode: every slot begins it anew"
+        log.warning(line)
+        console.print(line)
         tracker.forget_open_episodes()
     log.info("iteration %d: resumes", module.iteration)
 

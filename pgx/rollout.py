@@ -10,10 +10,12 @@ from torch import Tensor
 
 from pgx.axes import BLOCK, padded, replica_rows, time_rows
 from pgx.environments.base import Environment
+from pgx.errors import RunFailed
 from pgx.policies.base import Actor, Policy
 from pgx.streams import Streams
 from pgx.types import Rollout, Transition
 
+LONGEST_EPISODE = 200_000  #: rows of a complete episode, which are all kept until it ends
 FIELDS = (
     "observation",
     "action",
@@ -152,6 +154,11 @@ class Collector:
             act = self.policy.actor()
             while active.any():
                 row = len(masks)
+                if row == LONGEST_EPISODE:
+                    raise RunFailed(
+                        f"{self.env.spec.id}: an episode has gone on for {row:,} decisions; set "
+                        "environment.max_steps or environment.max_episode_steps"
+                    )
                 if row == self._storage.capacity:
                     self._storage.grow()
                 if row % BLOCK == 0:

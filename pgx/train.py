@@ -11,26 +11,29 @@ import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
+from yaml import YAMLError
 
 from pgx.build import build, check_machine
-from pgx.config import (
+from pgx.callbacks import Terminal
+from pgx.checkpoint import LAST
+from pgx.config import compose_config, expand, search_path
+from pgx.errors import ConfigError, check_choice, suggest
+from pgx.names import (
     arm_name,
+    check_name,
     check_sweep,
-    compose_config,
     config_diff,
     config_hash,
-    expand,
     parse_seeds,
     part_name,
-    search_path,
     slug,
 )
-from pgx.errors import ConfigError
 from pgx.part import CONFIG, PartPlan, train_part
 from pgx.paths import config_directory
 from pgx.records import Part, read_part, seed_rows
-from pgx.tables import seed_table, show
+from pgx.tables import printable, seed_table, show
 from pgx.tracking.manifest import MANIFEST
 
 
@@ -49,27 +52,33 @@ class CommandLine:
     @property
     def only_shows(self) -> bool:
         """Whether Hydra is asked to print something instead of running."""
-        return any(flag.startswith(("--cfg", "-c", "--info", "--resolve")) for flag in self.flags)
+        return "--cfg" in self.flags
 
 
 def parse(arguments: Sequence[str]) -> CommandLine:
     """Tell overrides from flags.
 
     Raises:
-        ConfigError: a directory of configs that does not exist.
+        ConfigError: an unknown flag, or a directory of configs that does not exist.
     """
     words, overrides, flags, directories = list(arguments), [], [], []
     while words:
         word = words.pop(0)
-        if word.startswith("--config-dir"):
-            value = word.partition("=")[2] or (words.pop(0) if words else "")
-            if not Path(value).is_dir():
-                raise ConfigError(f"--config-dir={value}: there is no such folder")
+        flag, _, value = word.partition("=")
+        if flag in ("--config-dir", "-cd"):
+            value = value or (words.pop(0) if words else "")
+            if not value or not Path(value).is_dir():
+                raise ConfigError(f"--config-dir={value}: give a folder that exists")
             directories.append(Path(value))
-        elif word in ("--cfg", "-c", "--info") and words:
-            flags += [word, words.pop(0)]
-        elif word.startswith("-"):
+        elif flag in ("--cfg", "-c"):
+            value = value or (words.pop(0) if words else "")
+            check_choice("--cfg", value, ("job", "hydra", "all"))
+            flags += ["--cfg", value]
+        elif word in ("-m", "--multirun"):
             flags.append(word)
+        elif word.startswith("-"):
+            known = ("--multirun", "--config-dir", "--cfg", "--help")
+            raise ConfigError(f"{flag} is not an option: {suggest(flag, known)}")
         else:
             overrides.append(word)
     return CommandLine(tuple(overrides), tuple(flags), tuple(directories))
@@ -86,27 +95,23 @@ def main(arguments: Sequence[str]) -> int:
     check_sweep(line.overrides)
     jobs = expand(line.overrides) if line.multirun else [list(line.overrides)]
     plans = [make_plan(compose_config(job, line.directories), job) for job in jobs]
-    if line.multirun or line.only_shows:
-        return _through_hydra(line, [])
-    plan = plans[0]
-    finished = check_directory(plan)
-    if finished is not None:
-        return report(finished, Console())
-    return _through_hydra(line, [f"hydra.run.dir='{plan.directory}'"])
+    check_apart(plans)
+    finished = [check_directory(plan) for plan in plans]
+    if not line.multirun and not line.only_shows and finished[0] is not None:
+        return report(finished[0], Terminal())
+    return _through_hydra(line)
 
 
 def make_plan(config: DictConfig, overrides: Sequence[str]) -> PartPlan:
-    """What a config asks for, checked by building it once; nothing is written.
+    """What a config asks for, checked by building one replica of it; nothing is written.
 
     Raises:
         ConfigError: the user's mistake.
     """
     seeds = parse_seeds(config.seeds)
     check_machine(config)
-    arm, study = arm_name(config, overrides), str(config.study.name)
-    if slug(study) != study:
-        raise ConfigError(f"study.name={study}: use lower case letters, digits and _ . = - only")
-    parts = build(config, seeds)
+    arm, study = arm_name(config, overrides), check_name("study.name", config.study.name)
+    parts = build(config, seeds[:1])
     environment = slug(parts.env.spec.id)
     parts.env.close()
     directory = Path(config.output) / study / arm / environment / part_name(seeds)
@@ -114,27 +119,38 @@ def make_plan(config: DictConfig, overrides: Sequence[str]) -> PartPlan:
     return PartPlan(config, seeds, study, arm, environment, directory, resume)
 
 
+def check_apart(plans: Sequence[PartPlan]) -> None:
+    """Refuse a multirun of which two jobs would write to one directory."""
+    places = [plan.directory for plan in plans]
+    for place in places:
+        if places.count(place) > 1:
+            raise ConfigError(f"{place}: two jobs would write here; do not set arm= in a multirun")
+
+
 def check_directory(plan: PartPlan) -> Part | None:
     """Whether the part may be trained now.
 
     Returns:
-        The part if it is finished already, else None.
+        The part if each of its seeds has ended already, else None.
 
     Raises:
         ConfigError: the directory holds something that the command does not say what to do with.
     """
-    if not (plan.directory / MANIFEST).exists() or plan.config.replace:
+    if plan.config.replace or not plan.directory.exists():
+        return None
+    if not (plan.directory / MANIFEST).exists():
+        if (plan.directory / LAST).exists():
+            raise ConfigError(f"{plan.directory}: has lost {MANIFEST}; replace=true starts over")
         return None
     part = read_part(plan.directory)
     if part.live:
         raise ConfigError(f"{plan.directory}: is being trained by another process; wait for it")
     if part.manifest["config_hash"] != config_hash(plan.config):
-        old = OmegaConf.load(plan.directory / CONFIG)
         raise ConfigError(
             f"arm={plan.arm} was trained with another config in {plan.directory} "
-            f"({config_diff(old, plan.config)}): choose another arm=NAME, or replace=true"
+            f"({_difference(plan)}): choose another arm=NAME, or replace=true"
         )
-    if part.status == "finished":
+    if all(part.seed_status(seed)[0] in ("finished", "failed") for seed in part.seeds):
         return part
     if not plan.config.resume:
         raise ConfigError(
@@ -144,42 +160,51 @@ def check_directory(plan: PartPlan) -> Part | None:
     return None
 
 
+def _difference(plan: PartPlan) -> str:
+    try:
+        before = OmegaConf.load(plan.directory / CONFIG)
+        return config_diff(before, plan.config)
+    except (OSError, YAMLError, OmegaConfBaseException, AttributeError):
+        return f"its {CONFIG} is missing or damaged"
+
+
 def _ended(status: str) -> str:
     return "was interrupted" if status == "interrupted" else status
 
 
-def _through_hydra(line: CommandLine, extra: Sequence[str]) -> int:
+def _through_hydra(line: CommandLine) -> int:
     """Let Hydra run the job, or with ``-m`` every job of a sweep; jobs hand back their outcome."""
     outcomes: list[int | Exception] = []
+    typed = list(sys.argv)
 
     def job(config: DictConfig) -> None:
+        if any(isinstance(code, int) and code > 128 for code in outcomes):
+            return  # Ctrl-C ends a sweep, not only the job at hand
         try:
-            outcomes.append(_job(config))
+            outcomes.append(_job(config, typed))
         except Exception as error:  # noqa: BLE001 - raised again below, out of Hydra's hands
             outcomes.append(error)
 
-    before = sys.argv
-    words = [*line.overrides, *extra, search_path(line.directories), *line.flags]
-    sys.argv = ["pgx train", *words]
+    sys.argv = ["pgx train", *line.overrides, search_path(line.directories), *line.flags]
     try:
         GlobalHydra.instance().clear()
         hydra.main(str(config_directory()), "train", "1.3")(job)()
     finally:
-        sys.argv = before
+        sys.argv = typed
     for outcome in outcomes:
         if isinstance(outcome, Exception):
             raise outcome
     return max((code for code in outcomes if isinstance(code, int)), default=0)
 
 
-def _job(config: DictConfig) -> int:
-    overrides = list(HydraConfig.get().overrides.task)
-    plan = make_plan(config, overrides)
-    console = Console()
+def _job(config: DictConfig, typed: Sequence[str]) -> int:
+    """Train one part; ``typed`` is the command line as the user typed it."""
+    plan = make_plan(config, list(HydraConfig.get().overrides.task))
+    console = Terminal()
     finished = check_directory(plan)
     if finished is not None:
         return report(finished, console)
-    code = train_part(plan, console)
+    code = train_part(plan, typed, console)
     report(read_part(plan.directory), console)
     if code > 128:
         console.print("interrupted: the same command with resume=true continues it")
@@ -190,5 +215,6 @@ def report(part: Part, console: Console) -> int:
     """Print the table of a part's seeds and where it lies; the exit status of what it says."""
     rows = seed_rows(part)
     show(seed_table(rows), console)
-    console.print(str(part.path), style="bold", highlight=False, soft_wrap=True)
+    path = printable(str(part.path), console)
+    console.print(path, style="bold", markup=False, highlight=False, soft_wrap=True)
     return 1 if any(row["status"] == "failed" for row in rows) else 0

@@ -21,12 +21,12 @@ def environment() -> dict[str, str]:
 
 @pytest.fixture
 def train(tmp_path: Path) -> Train:
-    """``train(*words, status=0)``: run it in ``tmp_path`` and check its exit status."""
+    """``train(*words, status=0, cwd=tmp_path)``: run it there and check its exit status."""
 
-    def run(*words: str, status: int = 0) -> subprocess.CompletedProcess[str]:
+    def run(*words: str, status: int = 0, cwd: Path = tmp_path) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [sys.executable, "-m", "pgx_lab", "train", *words],
-            cwd=tmp_path,
+            cwd=cwd,
             env=environment(),
             capture_output=True,
             text=True,

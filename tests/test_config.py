@@ -6,17 +6,16 @@ from typing import Any
 
 import pytest
 
-from pgx.config import (
+from pgx.config import compose_config, expand
+from pgx.errors import ConfigError
+from pgx.names import (
     arm_name,
-    compose_config,
     config_diff,
     config_hash,
-    expand,
     parse_seeds,
     part_name,
     slug,
 )
-from pgx.errors import ConfigError
 
 
 @pytest.mark.parametrize(

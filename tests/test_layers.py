@@ -23,7 +23,7 @@ LAYERS = (
     {"rollout", "optimizers"},
     {"module", "callbacks", "progress", "checkpoint", "tracking", "allocator", "freeze"},
     {"train", "sweep", "report", "cli", "records", "tables", "export", "status"}
-    | {"config", "build", "part", "doctor", "init", "bench"},
+    | {"config", "names", "build", "part", "__main__", "doctor", "init", "bench"},
 )
 
 #: Third-party packages that become known at a layer; the layers above know them as well.
@@ -34,7 +34,7 @@ KNOWS = (
     set(),
     set(),
     {"pytorch_lightning", "wandb", "polars", "rich", "omegaconf"},
-    {"hydra", "typer", "packaging", "stable_baselines3", "pgx_lab"},
+    {"hydra", "typer", "packaging", "yaml", "stable_baselines3", "pgx_lab"},
 )
 
 

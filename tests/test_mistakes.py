@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from pgx.cli import main
-from tests.conftest import Train
+from pgx.config import quoted
+from tests.conftest import Train, environment
 
 #: The words typed, the key that the line must name, and what it must say would work.
 MISTAKES = {
@@ -63,6 +68,59 @@ MISTAKES = {
     "untrusted target": ("policy._target_=os.system", "policy._target_", "allow_targets=[os]"),
     "grammar": ("a-b: c", "a-b: c", "key=value"),
     "arm": ("arm=My/Arm", "arm=My/Arm", "lower case"),
+    "no arm": ("arm=''", "arm=", "1 to 120"),
+    "long arm": (f"arm={'x' * 300}", "arm=xxx", "1 to 120"),
+    "no study": ("study.name=''", "study.name=", "1 to 120"),
+    "inert key": ("+gamma=0.9", "gamma", "decisions"),
+    "inert key of a study": ("+study.foo=1", "study", "name"),
+    "key of another option": (
+        "policy=categorical_linear policy.hidden=[3]",
+        "policy.hidden",
+        "policy.initial_logits",
+    ),
+    "a flag that is none": ("estimator.normalize_advantage=foo", "normalize_advantage", "true"),
+    "a weighting that is none": (
+        "estimator.discount_weighting=null",
+        "discount_weighting",
+        "true or false",
+    ),
+    "rate": ("optimizer.learning_rate=null", "optimizer.learning_rate", "a number"),
+    "a clip that stops everything": ("max_grad_norm=0", "max_grad_norm=0", "above 0"),
+    "resume and replace": ("resume=true replace=true", "resume=true", "choose one"),
+    "true threads": ("threads=true", "threads=True", "1 or 2"),
+    "targets": ("allow_targets=foo", "allow_targets=foo", "[my_module]"),
+    "baseline's discount": ("baseline.discount=7", "baseline.discount=7", "at most 1"),
+    "baseline's limit": ("baseline.time_limit=foo", "baseline.time_limit=foo", "bootstrap"),
+    "episode length": ("environment.max_episode_steps=2.5", "max_episode_steps=2.5", "whole"),
+    "slots": ("environment.slots=1000000000", "environment.slots", "at most"),
+    "horizon": ("estimator.horizon=100000000000", "estimator.horizon", "at most"),
+    "too many seeds": ("seeds=1000000000", "seeds", "10,000"),
+    "a seed too large": ("seeds=[9223372036854775808]", "seeds", "2**63"),
+    "logits": (
+        "policy=categorical_linear policy.initial_logits=[nan,0]",
+        "policy.initial_logits",
+        "number",
+    ),
+    "no group": ("policy=null", "policy", "choose one"),
+    "deleted key": ("~decisions", "decisions", "is needed"),
+    "no output": ("output=null", "output=None", "a folder"),
+    "home": ("output='~/runs'", "output=~/runs", "without ~"),
+    "environment's id": ("environment=gymnasium environment.id=5", "environment.id=5", "a name"),
+    "flag": ("--bogus", "--bogus", "--cfg"),
+    "config dir": ("--config-dir", "--config-dir", "a folder that exists"),
+    "swept seeds by choice": ("-m seeds=choice(1,2)", "seeds=choice(1,2)", "seeds=[0,1]"),
+    "two jobs in one place": ("-m arm=x policy.hidden=[8],[16]", "two jobs", "arm="),
+    "smuggled code": (
+        "environment=gymnasium "
+        "+environment.kwargs.x=[{_target_:pathlib.Path.touch,_args_:[pwned]}]",
+        "_target_=pathlib.Path.touch",
+        "allow_targets=[pathlib]",
+    ),
+    "code by way of pgx": (
+        "+policy.x={_target_:pgx.part.shutil.copy,_args_:[/etc/hostname,pwned]}",
+        "policy.x._target_",
+        "allow_targets",
+    ),
 }
 
 
@@ -89,6 +147,43 @@ def test_a_mistake_from_the_shell(train: Train, tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("folder", ["it's", "josé", "a,b", "x=(1)", "[x]", "with blank"])
+def test_any_folder_will_do(train: Train, tmp_path: Path, folder: str) -> None:
+    """Its own ./conf in a folder of any name, and an output of that name in it."""
+    study = tmp_path / folder / "conf/study"
+    study.mkdir(parents=True)
+    (study / "mine.yaml").write_text("name: mine\n")
+    words = ("study=mine", "arm=x", "decisions=200", f"output={quoted(folder)}")
+    train(*words, cwd=tmp_path / folder)
+    (manifest,) = (tmp_path / folder / folder / "mine").rglob("manifest.json")
+    assert json.loads(manifest.read_text())["command"][-len(words) :] == list(words)
+
+
+def test_a_config_of_the_users_may_not_take_a_shipped_name(train: Train, tmp_path: Path) -> None:
+    (tmp_path / "conf/estimator").mkdir(parents=True)
+    (tmp_path / "conf/estimator/gae.yaml").write_text("horizon: 4\n")
+    said = train("decisions=200", status=2).stderr
+    assert "gae.yaml" in said and "another name" in said
+
+
+def test_a_diverged_run_is_shown_again(train: Train, tmp_path: Path) -> None:
+    words = ("arm=x", "decisions=20000", "optimizer=sgd", "optimizer.learning_rate=1e38")
+    first = train(*words, status=1)
+    assert "diverged at iteration" in first.stdout
+    again = train(*words, "resume=true", status=1)
+    assert again.stdout.splitlines()[-4:] == first.stdout.splitlines()[-4:]
+
+
+def test_a_reader_that_goes_does_not_end_the_run(train: Train, tmp_path: Path) -> None:
+    command = f"{sys.executable} -m pgx train arm=x decisions=5000 | head -c 1"
+    subprocess.run(command, shell=True, cwd=tmp_path, env=environment(), check=True)
+    deadline = time.monotonic() + 60
+    (path,) = (tmp_path / "outputs/adhoc/x").rglob("manifest.json")
+    while json.loads(path.read_text())["status"] == "running" and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert json.loads(path.read_text())["status"] == "finished"
 
 
 def test_a_finished_run_is_shown_and_a_changed_one_refused(train: Train, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ class BaselineModel(nn.Module, ABC):
         predicts: whether it predicts V(s'), which a bootstrap needs.
         least_slots: trajectories per replica it needs.
         needs_episodes: whether it compares returns of complete episodes.
-        learning_rate: of its own parameters, a multiple of the policy's; None without parameters.
+        learning_rate: of its own parameters, per iteration; None without parameters.
     """
 
     predicts: bool = False

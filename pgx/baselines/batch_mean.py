@@ -8,7 +8,7 @@ from typing import Literal
 from torch import Tensor
 
 from pgx.baselines.base import BaselineModel, constant
-from pgx.errors import check_choice
+from pgx.errors import check_choice, check_number
 from pgx.returns import discounted_return
 from pgx.types import Baseline, EnvSpec, Rollout
 
@@ -44,6 +44,7 @@ class BatchMean(BaselineModel):
     ) -> None:
         super().__init__(spec, seeds)
         check_choice("baseline.scope", scope, ("time", "trajectory"))
+        check_number("baseline.discount", discount, least=0.0, most=1.0)
         self.discount, self.scope = discount, scope
 
     def average(self, to_go: Tensor) -> Tensor:

@@ -38,6 +38,7 @@ class MovingAverage(BaselineModel):
     def __init__(self, spec: EnvSpec, seeds: Sequence[int], discount: float, decay: float) -> None:
         super().__init__(spec, seeds)
         check_number("baseline.decay", decay, least=0.0, below=1.0)
+        check_number("baseline.discount", discount, least=0.0, most=1.0)
         self.discount, self.decay = discount, decay
         self.register_buffer("mean", torch.zeros(self.replicas, 1))
         self.register_buffer("power", torch.ones(self.replicas, 1))  # βⁱ

@@ -37,7 +37,7 @@ class Value(BaselineModel):
         target_trace_decay: λ of the target.
         target: whose V makes y: ``current``, or ``frozen``, as w was before the last step.
         coefficient: c.
-        learning_rate: of w, per decision-weighted step; scheduled like the policy's.
+        learning_rate: of w, per iteration; scheduled like the policy's.
 
     Raises:
         ConfigError: a value outside its range.
@@ -61,6 +61,8 @@ class Value(BaselineModel):
         super().__init__(spec, seeds)
         check_network("baseline", hidden, activation)
         check_number("baseline.learning_rate", learning_rate, least=0.0)
+        check_number("baseline.discount", discount, least=0.0, most=1.0)
+        check_choice("baseline.time_limit", time_limit, ("bootstrap", "end"))
         check_number("baseline.target_trace_decay", target_trace_decay, least=0.0, most=1.0)
         check_choice("baseline.target", target, ("current", "frozen"))
         check_number("baseline.coefficient", coefficient, least=0.0)
@@ -143,7 +145,7 @@ class Value(BaselineModel):
 
     @torch.no_grad()
     def _next_value(self, rollout: Rollout, value: Tensor, net: FrozenMLP) -> Tensor:
-        """V(next_observation) ``[T, R, N]``; 0 where the bootstrap does not read it.
+        """V(next_observation) ``[T, R, N]``; 0 where an episode terminated or no row is.
 
         Within an episode it is the next row's value. The network runs again only on successors that
         are no row: the last ones of a T-step rollout, and those at truncations.
@@ -154,7 +156,7 @@ class Value(BaselineModel):
         if not rollout.complete:
             result[-1] = net(rollout.next_observation[-1].flatten(2)).squeeze(-1)
             needed[-1] = False
-        if self.time_limit == "bootstrap" and bool(needed.any()):
+        if bool(needed.any()):
             _fill(result, needed, rollout.next_observation, net)
         return result
 

@@ -28,6 +28,7 @@ PGX_WORK = (
     "baseline.hidden=[64,64]",
     "baseline.target_trace_decay=0.95",
     "optimizer.learning_rate=1e-3",
+    "max_grad_norm=0.5",
     "arm=bench",
 )
 

@@ -38,7 +38,7 @@ class Environment(ABC):
     exact_resume: bool = True
 
     def __init__(self, seeds: Sequence[int], slots: int) -> None:
-        check_number("environment.slots", slots, least=1, whole=True)
+        check_number("environment.slots", slots, least=1, most=10**6, whole=True)
         self.seeds = tuple(int(seed) for seed in seeds)
         self.replicas, self.slots = len(self.seeds), int(slots)
         self.episode = np.zeros((self.replicas, self.slots), dtype=np.int64)

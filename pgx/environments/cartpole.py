@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pgx.environments.base import Environment, as_tensor
-from pgx.errors import ConfigError
+from pgx.errors import check_number
 from pgx.streams import Reserve, Stream
 from pgx.types import EnvSpec, Transition
 
@@ -47,8 +47,7 @@ class CartPole(Environment):
 
     def __init__(self, seeds: Sequence[int], slots: int, max_episode_steps: int = 500) -> None:
         super().__init__(seeds, slots)
-        if max_episode_steps < 1:
-            raise ConfigError(f"environment.{max_episode_steps=} must be at least 1")
+        check_number("environment.max_episode_steps", max_episode_steps, least=1, whole=True)
         self.spec = EnvSpec("CartPole-v1", (4,), "discrete", 2, time_limit=max_episode_steps)
         shape = (self.replicas, self.slots)
         self.observation = np.zeros((*shape, 4), dtype=np.float32)

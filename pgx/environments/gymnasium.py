@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import importlib
+import multiprocessing
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
@@ -15,7 +17,7 @@ from gymnasium.envs.registration import EnvSpec as Registration
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode
 
 from pgx.environments.base import Environment, as_tensor
-from pgx.errors import ConfigError, suggest
+from pgx.errors import ConfigError, check_choice, check_number, suggest
 from pgx.streams import Reserve, Stream
 from pgx.types import EnvSpec, Transition
 
@@ -71,13 +73,12 @@ class Gymnasium(Environment):
         kwargs: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(seeds, slots)
-        if vectorization not in _VECTORIZATIONS:
-            hint = suggest(vectorization, _VECTORIZATIONS)
-            raise ConfigError(f"environment.vectorization={vectorization!r} does not exist: {hint}")
+        check_choice("environment.vectorization", vectorization, _VECTORIZATIONS)
+        if not isinstance(id, str) or not isinstance(kwargs or {}, Mapping):
+            raise ConfigError(f"environment.id={id} kwargs={kwargs}: give a name and a mapping")
         registration = _registration(id)
         if max_episode_steps is not None:
-            if max_episode_steps < 1:
-                raise ConfigError(f"environment.{max_episode_steps=} must be at least 1")
+            check_number("environment.max_episode_steps", max_episode_steps, least=1, whole=True)
             registration.max_episode_steps = max_episode_steps
         registration.kwargs.update(kwargs or {})
         self._backend = _open(id, registration, vectorization, self.episode.size)
@@ -85,7 +86,7 @@ class Gymnasium(Environment):
             self._encode, shape = _reader(id, self._backend.observation_space)
             self._decode, action = _writer(id, self._backend.action_space)
         except ConfigError:
-            self._backend.close()
+            self.close()
             raise
         limit = registration.max_episode_steps
         self.spec = EnvSpec(registration.id, shape, time_limit=limit, **action)
@@ -186,6 +187,8 @@ class _Pausable(gym.Wrapper[Any, Any, Any, Any]):
 
     def __init__(self, registration: Registration) -> None:
         super().__init__(_make(registration))
+        if multiprocessing.parent_process() is not None:  # Ctrl-C is the trainer's to answer
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
         self.action_space = spaces.Tuple((self.env.action_space, spaces.Discrete(2)))
         self._last: Any = None
 
@@ -262,13 +265,13 @@ def _open(id: str, registration: Registration, vectorization: str, size: int) ->
     try:
         return backend(partial(make, registration), size)
     except (gym.error.DependencyNotInstalled, ImportError) as error:
-        missing = getattr(error, "name", None)
-        reason = f"pip install {missing}" if missing else " ".join(str(error).split())
+        missing, said = getattr(error, "name", None), " ".join(str(error).split())
+        reason = f"pip install {missing}" if missing else said
         raise ConfigError(f"environment.id={id!r} needs a missing package: {reason}") from error
-    except TypeError as error:
-        if "unexpected keyword argument" not in str(error):
+    except (TypeError, KeyError, ValueError, AssertionError) as error:
+        if not registration.kwargs:
             raise
-        raise ConfigError(f"environment.kwargs: {' '.join(str(error).split())}") from error
+        raise ConfigError(f"environment.kwargs do not suit {id!r} ({error!r})") from error
 
 
 def _reader(id: str, space: Space) -> tuple[Callable[[Any], Any], tuple[int, ...]]:
@@ -287,12 +290,9 @@ def _writer(id: str, space: Space) -> tuple[Callable[[np.ndarray], Any], dict[st
         sizes = {"action_kind": "discrete", "actions": int(space.n)}
         return lambda action: np.int64(action + space.start), sizes
     if isinstance(space, spaces.Box) and space.dtype.kind == "f":
-        sizes = {
-            "action_kind": "continuous",
-            "actions": int(np.prod(space.shape)),
-            "action_low": tuple(space.low.ravel().tolist()),
-            "action_high": tuple(space.high.ravel().tolist()),
-        }
+        low, high = (tuple(bound.ravel().tolist()) for bound in (space.low, space.high))
+        sizes = {"action_kind": "continuous", "actions": len(low)}
+        sizes |= {"action_low": low, "action_high": high}
         shape, box = space.shape, (space.low, space.high)
         return lambda action: np.clip(action.reshape(shape), *box).astype(space.dtype), sizes
     kind = f"{type(space).__name__} of {space.dtype}"

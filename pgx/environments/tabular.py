@@ -10,7 +10,7 @@ import numpy as np
 
 from pgx.environments.base import Environment, as_tensor
 from pgx.environments.exact import MDP
-from pgx.errors import ConfigError
+from pgx.errors import check_number
 from pgx.streams import Reserve, Stream
 from pgx.types import EnvSpec, Transition
 
@@ -42,8 +42,8 @@ class Tabular(Environment):
         id: str = "tabular",
     ) -> None:
         super().__init__(seeds, slots)
-        if max_steps is not None and max_steps < 1:
-            raise ConfigError(f"environment.{max_steps=} must be at least 1")
+        if max_steps is not None:
+            check_number("environment.max_steps", max_steps, least=1, whole=True)
         self.mdp = mdp
         width = mdp.features.shape[1]
         self.spec = EnvSpec(id, (width,), "discrete", mdp.actions, time_limit=max_steps)

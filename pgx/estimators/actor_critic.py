@@ -30,5 +30,5 @@ class ActorCritic(RewardToGo):
     def __init__(self, horizon: int | None, **common: Any) -> None:
         super().__init__(**common)
         if horizon is not None:
-            check_number("estimator.horizon", horizon, least=1, whole=True)
+            check_number("estimator.horizon", horizon, least=1, most=10**6, whole=True)
         self.horizon = horizon

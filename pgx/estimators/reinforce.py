@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pgx.errors import check_choice, check_number
+from pgx.errors import check_choice, check_flag, check_number
 from pgx.estimators.score import masked_mean, score_gradient, standardise
 from pgx.returns import bootstrap, discounted_return
 from pgx.types import Baseline, Estimate, Rollout, ScoreFunction, TimeLimit
@@ -42,6 +42,7 @@ class Reinforce:
     ) -> None:
         check_number("estimator.discount", discount, least=0.0, most=1.0)
         check_number("estimator.entropy_coefficient", entropy_coefficient)
+        check_flag("estimator.normalize_advantage", normalize_advantage)
         check_choice("estimator.time_limit", time_limit, ("bootstrap", "end"))
         self.discount, self.time_limit = discount, time_limit
         self.entropy_coefficient = entropy_coefficient

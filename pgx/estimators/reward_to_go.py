@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
+from pgx.errors import check_flag
 from pgx.estimators.reinforce import Reinforce
 from pgx.returns import discount_power
 from pgx.types import Baseline, Rollout
@@ -26,6 +27,7 @@ class RewardToGo(Reinforce):
 
     def __init__(self, discount_weighting: bool, **common: Any) -> None:
         super().__init__(**common)
+        check_flag("estimator.discount_weighting", discount_weighting)
         self.discount_weighting = discount_weighting
 
     def advantage(self, rollout: Rollout, baseline: Baseline) -> Tensor:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import torch
 
-from pgx.errors import ConfigError
+from pgx.errors import ConfigError, check_number
 from pgx.nets import ReplicaMLP
 from pgx.policies.categorical import Categorical
 from pgx.types import EnvSpec
@@ -40,6 +40,10 @@ class CategoricalLinear(Categorical):
             self._start_at(initial_logits)
 
     def _start_at(self, logits: Sequence[float]) -> None:
+        if isinstance(logits, str) or not isinstance(logits, Sequence):
+            raise ConfigError(f"policy.initial_logits={logits}: give a list of numbers, or null")
+        for logit in logits:
+            check_number("policy.initial_logits", logit)
         if len(logits) != self.spec.actions:
             raise ConfigError(
                 f"policy.initial_logits has {len(logits)} numbers, {self.spec.id} has "

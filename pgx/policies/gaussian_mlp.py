@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pgx.errors import ConfigError, check_number
+from pgx.errors import ConfigError, check_flag, check_number
 from pgx.nets import Activation, ReplicaMLP, check_network
 from pgx.policies.base import Actor, Policy
 from pgx.streams import Stream
@@ -63,6 +63,7 @@ class GaussianMLP(Policy):
         check_network("policy", hidden, activation)
         check_number("policy.head_gain", head_gain)
         check_number("policy.initial_std", initial_std, least=1e-6)
+        check_flag("policy.state_dependent_std", state_dependent_std)
         self.outputs, self.noise_words = 2 * spec.actions, spec.actions
         sizes = [math.prod(spec.observation_shape), *hidden, self.outputs]
         alone = 0 if state_dependent_std else spec.actions
