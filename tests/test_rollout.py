@@ -327,6 +327,7 @@ def test_a_terminal_observation_of_nan_reaches_no_gradient(make, horizon):
         discount=0.9,
         time_limit="bootstrap",
         target_trace_decay=0.8,
+        target="current",
         coefficient=1.0,
         learning_rate=0.1,
     )

@@ -263,9 +263,12 @@ def test_an_untouched_state_loads(make):
         ({"id": "nowhere:X-v0"}, r"^environment\.id='nowhere:X-v0' cannot be imported: No module"),
         ({"id": "pgx/Unreadable-v0"}, r"^environment\.id='pgx/Unreadable-v0' shows a Dict, not"),
         ({"id": "pgx/Unplayable-v0"}, r"^environment\.id=.* takes a MultiDiscrete of int64, not"),
-        ({"kwargs": {"no": 1}}, r"^environment\.kwargs: .* unexpected keyword argument 'no'"),
-        ({"max_episode_steps": 0}, r"^environment\.max_episode_steps=0 must be at least 1$"),
-        ({"vectorization": "asink"}, r"^environment\.vectorization='asink' .* mean 'async'\?$"),
+        ({"kwargs": {"no": 1}}, r"^environment\.kwargs .* unexpected keyword argument 'no'"),
+        (
+            {"max_episode_steps": 0},
+            r"^environment\.max_episode_steps=0: choose a whole number of at least 1$",
+        ),
+        ({"vectorization": "asink"}, r"^environment\.vectorization=asink: .* mean 'async'\?$"),
         (
             {"id": "Pendulum-v1", "vectorization": "vector_entry_point"},
             r"^environment\.vectorization=vector_entry_point: Pendulum-v1 has no vector class",
