@@ -33,7 +33,7 @@ def check_network(group: str, hidden: Any, activation: Any) -> None:
     if isinstance(hidden, str) or not isinstance(hidden, Sequence):
         raise ConfigError(f"{group}.hidden={hidden}: give a list of widths, such as [64,64]")
     for width in hidden:
-        check_number(f"{group}.hidden", width, least=1, whole=True)
+        check_number(f"{group}.hidden", width, least=1, most=16384, whole=True)
     check_choice(f"{group}.activation", activation, get_args(Activation))
 
 

@@ -56,6 +56,7 @@ MISTAKES = {
     "no such device": ("device=cuda:99", "device=cuda:99", "choose cpu"),
     "no device": ("device=gpu", "device=gpu", "choose cpu"),
     "budget": ("decisions=0", "decisions=0", "at least 1"),
+    "a width too large": ("policy.hidden=[10000000]", "policy.hidden=10000000", "at most"),
     "widths": ("policy.hidden=[64,0]", "policy.hidden=0", "at least 1"),
     "activation": ("policy.activation=tan", "policy.activation=tan", "'tanh'"),
     "threads": ("threads=8", "threads=8", "1 or 2"),
