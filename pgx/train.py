@@ -95,9 +95,11 @@ def main(arguments: Sequence[str]) -> int:
     check_sweep(line.overrides)
     jobs = expand(line.overrides) if line.multirun else [list(line.overrides)]
     plans = [make_plan(compose_config(job, line.directories), job) for job in jobs]
+    if line.only_shows:
+        return _through_hydra(line)
     check_apart(plans)
     finished = [check_directory(plan) for plan in plans]
-    if not line.multirun and not line.only_shows and finished[0] is not None:
+    if not line.multirun and finished[0] is not None:
         return report(finished[0], Terminal())
     return _through_hydra(line)
 

@@ -191,6 +191,7 @@ def test_a_finished_run_is_shown_and_a_changed_one_refused(train: Train, tmp_pat
     words = ("arm=x", "decisions=1000", "seeds=2")
     first = train(*words)
     assert train(*words).stdout.splitlines()[-4:] == first.stdout.splitlines()[-4:]
+    assert "discount: 0.9\n" in train(*words, "estimator.discount=0.9", "--cfg", "job").stdout
     refused = train(*words, "estimator.discount=0.9", status=2)
     assert "estimator.discount: 0.99 → 0.9" in refused.stderr
     assert "replace=true" in refused.stderr

@@ -69,7 +69,7 @@ class Scripted(Environment):
         return {}
 
     def load_state_dict(self, state: dict) -> None:
-        raise NotImplementedError
+        assert state == {}
 
 
 class Broken(Scripted):

@@ -255,6 +255,7 @@ def test_a_reader_that_looks_at_the_same_instant_does_not_stop_a_writer(tmp_path
         timer.start()
         with PartLock(tmp_path):
             timer.join()
+            assert is_live(tmp_path)
 
 
 def test_versions_come_from_the_packages_metadata():
