@@ -36,12 +36,12 @@ $(BIN)/python:
 
 $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing pgx into $(VENV): a few minutes the first time"
-	@$(INSTALL) hatchling
+	@$(INSTALL) hatchling setuptools  # no isolation: they build pgx, and what comes as source
 	@$(INSTALL) --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing pgx and its development tools into $(VENV): a few minutes the first time"
-	@$(INSTALL) hatchling
+	@$(INSTALL) hatchling setuptools  # no isolation: they build pgx, and what comes as source
 	@$(INSTALL) --no-build-isolation -e '.[dev]'
 	@touch $@ $(VENV)/.installed
