@@ -13,9 +13,12 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from pgx.baselines.base import BaselineModel
+from pgx.environments.base import Environment
 from pgx.errors import ConfigError, check_choice, check_flag, check_number, suggest
 from pgx.estimators.reinforce import Reinforce
 from pgx.module import Ingredients
+from pgx.normalization import Normalization
 from pgx.optimizers.base import Optimizer
 
 
@@ -31,7 +34,10 @@ def build(config: DictConfig, seeds: Sequence[int]) -> Ingredients:
         _check_optimizer(optimizer, config)
         policy = _make(config, "policy", spec=env.spec, seeds=seeds)
         baseline = _make(config, "baseline", spec=env.spec, seeds=seeds)
-        parts = Ingredients(env, policy, estimator, baseline, optimizer)
+        if isinstance(baseline, BaselineModel):
+            baseline.attach(policy)
+        normalization = _normalization(config, env, estimator)
+        parts = Ingredients(env, policy, estimator, baseline, optimizer, normalization)
         _check_fit(parts, config)
     except BaseException:
         env.close()
@@ -61,6 +67,18 @@ def _make(config: DictConfig, group: str, **arguments: Any) -> Any:
         return make(**arguments)
     except TypeError as error:
         raise ConfigError(_signature(group, error, node)) from error
+
+
+def _normalization(
+    config: DictConfig, env: Environment, estimator: Reinforce
+) -> Normalization | None:
+    """The running statistics that the config asks for, or None if it asks for none."""
+    keys = OmegaConf.to_container(config.normalization, resolve=True)
+    assert isinstance(keys, dict)
+    sizes = (env.spec, env.replicas, env.slots)
+    discount = getattr(estimator, "discount", 1.0)
+    made = Normalization(*sizes, discount, **{str(key): value for key, value in keys.items()})
+    return made if made.observations or made.returns else None
 
 
 def _signature(group: str, error: TypeError, node: DictConfig) -> str:
@@ -130,6 +148,7 @@ def check_machine(config: DictConfig) -> None:
         ConfigError: with what would work.
     """
     check_number("decisions", config.decisions, least=1, whole=True)
+    check_number("rollouts_reused", config.rollouts_reused, least=1, whole=True)
     if config.max_grad_norm is not None:
         check_number("max_grad_norm", config.max_grad_norm, above=0.0)
     check_number("checkpoint_every", config.checkpoint_every, least=0.0)

@@ -44,7 +44,8 @@ class LastGood:
     def restore(self, replicas: Tensor) -> None:
         """Put the ``replicas`` (bool ``[R]``) back to where they were last good."""
         for copy, tensor in zip(self._copies, self._tensors, strict=True):
-            tensor[replicas] = copy[replicas]
+            where = replicas.to(tensor.device)
+            tensor[where] = copy[where]
         where = replicas.cpu()
         self._collector.load_state_dict(
             _merged(self._collector.state_dict(), self._counters, where)

@@ -28,6 +28,7 @@ discount: 0.99  # γ, per decision
 discount_weighting: false  # multiply row t by γᵗ; false is the popular update
 time_limit: end  # what a truncation means: end | bootstrap (needs baseline=value)
 entropy_coefficient: 0.0  # ρ of the entropy bonus, reward per nat
+entropy: analytic  # the bonus: analytic | monte_carlo (−log π of the action taken)
 normalize_advantage: false  # standardise the weights of each replica's rows
 """
 

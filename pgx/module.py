@@ -16,6 +16,7 @@ from pgx.baselines.base import BaselineModel
 from pgx.environments.base import Environment
 from pgx.estimators.reinforce import Reinforce
 from pgx.freeze import LastGood
+from pgx.normalization import Normalization
 from pgx.optimizers.base import Optimizer
 from pgx.policies.base import Policy
 from pgx.rollout import Collector
@@ -47,6 +48,7 @@ class Ingredients:
     estimator: Reinforce
     baseline: BaselineModel
     optimizer: Callable[..., Optimizer]
+    normalization: Normalization | None = None
 
 
 class PolicyGradient(pl.LightningModule):
@@ -58,6 +60,8 @@ class PolicyGradient(pl.LightningModule):
         budget: decisions per replica; it stops at the first iteration boundary at or past it.
         max_grad_norm: largest norm of a replica's gradient, policy and baseline together, or None.
         tracker: where rows go.
+        rollouts_reused: k, gradient steps on every rollout. From the second on it is no longer the
+            policy's own, and no importance weight corrects for that: 1 is on-policy.
 
     Attributes:
         iteration: how many are done.
@@ -73,62 +77,78 @@ class PolicyGradient(pl.LightningModule):
         budget: int,
         max_grad_norm: float | None,
         tracker: Tracker,
+        rollouts_reused: int = 1,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.seeds, self.budget, self.max_grad_norm = tuple(seeds), budget, max_grad_norm
         self.env, self.policy, self.baseline = parts.env, parts.policy, parts.baseline
         self.estimator, self.tracker = parts.estimator, tracker
-        streams = Streams(self.seeds, self.env.slots)
-        self.collect = Collector(self.policy, self.env, streams, self.estimator.horizon)
+        self.normalization, self.rollouts_reused = parts.normalization, rollouts_reused
+        streams, horizon = Streams(self.seeds, self.env.slots), self.estimator.horizon
+        self.collect = Collector(self.policy, self.env, streams, horizon, self.normalization)
         self.learners = [parts.optimizer(self.policy.flat.data)]
-        if self.baseline.flat is not None:
+        if self.baseline.flat is not None and self.baseline.flat is not self.policy.flat:
             rate = self.baseline.learning_rate
             self.learners.append(parts.optimizer(self.baseline.flat.data, learning_rate=rate))
         self.iteration = 0
         self.decisions = np.zeros(len(self.seeds), dtype=np.int64)
         self.alive = np.ones(len(self.seeds), dtype=bool)
         self.diverged: dict[int, int] = {}
+        self._finite = torch.ones(len(self.seeds), dtype=torch.bool, device=self.policy.flat.device)
         tensors = [t for learner in self.learners for t in learner.tensors()]
-        tensors += self.baseline.memory()
+        tensors += self.memory()
         self.good = LastGood(tensors, self.collect, self.env)
 
     def training_step(self, batch: int, batch_idx: int) -> None:
         """One iteration: collect, estimate, update, record."""
-        rollout = self.collect(self.alive)  # [T, R, N, …]
-        baseline = self.baseline(rollout)  # value, next_value [T, R, N]
-        estimate = self.estimator(self.policy, rollout, baseline)  # gradient [R, P]
-        norm = self.update(estimate, baseline)  # clip and step, per replica; [R]
+        rollout = self.collect(self.alive, self.progress)  # [T, R, N, …]
+        baseline = None
+        for _ in range(self.rollouts_reused):
+            if baseline is None or self.baseline.flat is not None:
+                baseline = self.baseline(rollout)  # value, next_value [T, R, N]
+            estimate = self.estimator(self.policy, rollout, baseline)  # gradient [R, P]
+            norm = self.update(estimate, baseline)  # clip and step, per replica; [R]
+        self.freeze()  # those that left the finite numbers
         self.record(
             rollout, {**estimate.diagnostics, **baseline.diagnostics, "gradient_norm": norm}
         )
 
+    @property
+    def progress(self) -> Tensor:
+        """float64 ``[R]``, used fraction of each replica's budget."""
+        return torch.from_numpy(self.decisions / self.budget).to(self.policy.flat.device)
+
     @torch.no_grad()
     def update(self, estimate: Estimate, baseline: Baseline) -> Tensor:
-        """Clip and step every live replica; freeze those that leave the finite numbers.
+        """Clip and step every replica.
 
         Returns:
             The norm of each replica's gradient before clipping, policy and baseline together
             ``[R]``.
         """
         gradients = [-estimate.gradient]
-        if baseline.gradient is not None:
+        if baseline.gradient is not None and self.baseline.flat is self.policy.flat:
+            gradients[0] = gradients[0] + baseline.gradient  # a critic on the policy's trunk
+        elif baseline.gradient is not None:
             gradients.append(baseline.gradient)
         norm = torch.stack([replica_sum(g * g) for g in gradients]).sum(0).sqrt()
         if self.max_grad_norm is not None:
             factor = (self.max_grad_norm / (norm + 1e-6)).clamp(max=1.0).unsqueeze(1)
             gradients = [gradient * factor for gradient in gradients]
-        progress = torch.from_numpy(self.decisions / self.budget).to(norm.device)
+        progress = self.progress
         for learner, gradient in zip(self.learners, gradients, strict=True):
             learner.step(gradient, progress)
-        finite = norm.isfinite()
-        for learner in self.learners:
-            finite &= replica_sum(learner.parameter * 0.0).isfinite()
-        self._freeze(finite.cpu().numpy())
+        self._finite &= norm.isfinite()
         return norm
 
-    def _freeze(self, finite: np.ndarray) -> None:
+    @torch.no_grad()
+    def freeze(self) -> None:
         """Take back what an iteration did to replicas that are frozen, or freeze now."""
+        for learner in self.learners:
+            self._finite &= replica_sum(learner.parameter * 0.0).isfinite()
+        finite = self._finite.cpu().numpy()
+        self._finite = torch.ones_like(self._finite)
         for index in np.flatnonzero(self.alive & ~finite):
             self.diverged[self.seeds[index]] = self.iteration
         self.alive = self.alive & finite
@@ -140,15 +160,19 @@ class PolicyGradient(pl.LightningModule):
         """Count the decisions, write the rows, and retire the replicas whose budget is used up."""
         taken = rollout.mask.sum(2).sum(0).cpu().numpy()
         self.decisions = self.decisions + taken * self.alive
-        self.tracker.record(
-            self.iteration, self.decisions, rollout, rollout.reward, diagnostics, self.alive
-        )
+        raw = rollout.reward if rollout.reward_raw is None else rollout.reward_raw
+        self.tracker.record(self.iteration, self.decisions, rollout, raw, diagnostics, self.alive)
         self.iteration += 1
         self.alive = self.alive & (self.decisions < self.budget)
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """None of Lightning's: the learners step per replica."""
         return []
+
+    def memory(self) -> list[Tensor]:
+        """What the baseline and the normalisation remember, ``[R, …]`` each."""
+        statistics = self.normalization.tensors() if self.normalization else []
+        return [*self.baseline.memory(), *statistics]
 
     def state(self) -> dict[str, Any]:
         """Everything an iteration depends on, as tensors and plain values."""
@@ -159,7 +183,7 @@ class PolicyGradient(pl.LightningModule):
             "diverged": dict(self.diverged),
             "parameters": [learner.parameter.clone() for learner in self.learners],
             "learners": [learner.state_dict() for learner in self.learners],
-            "memory": [tensor.clone() for tensor in self.baseline.memory()],
+            "memory": [tensor.clone() for tensor in self.memory()],
             "collector": self.collect.state_dict(),
             "environment": self.env.state_dict(),
         }
@@ -176,7 +200,7 @@ class PolicyGradient(pl.LightningModule):
         ):
             learner.parameter.copy_(parameter)
             learner.load_state_dict(memory)
-        for tensor, value in zip(self.baseline.memory(), state["memory"], strict=True):
+        for tensor, value in zip(self.memory(), state["memory"], strict=True):
             tensor.copy_(value)
         self.collect.load_state_dict(state["collector"])
         self.env.load_state_dict(state["environment"])

@@ -97,7 +97,14 @@ def _train(plan: PartPlan, command: Sequence[str], console: Console) -> int:
     tracker = FileTracker(plan.directory, plan.seeds, parts.env.slots)
     manifest = _manifest(plan, type(parts.env), command)
     try:
-        module = PolicyGradient(parts, plan.seeds, config.decisions, config.max_grad_norm, tracker)
+        module = PolicyGradient(
+            parts,
+            plan.seeds,
+            config.decisions,
+            config.max_grad_norm,
+            tracker,
+            rollouts_reused=config.rollouts_reused,
+        )
         _load(plan, module, tracker, console)
         received = _fit(module, tracker, _saver(plan, module, tracker, manifest), config, console)
     except ConfigError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 from pgx.axes import BLOCK, padded, replica_rows, time_rows
 from pgx.environments.base import Environment
 from pgx.errors import RunFailed
+from pgx.normalization import Normalization, View
 from pgx.policies.base import Actor, Policy
 from pgx.streams import Streams
 from pgx.types import Rollout, Transition
@@ -87,26 +88,37 @@ class Collector:
         env: where.
         streams: the replicas' randomness; ``streams.decisions`` moves with every decision.
         horizon: T, or None for one complete episode per slot.
+        normalization: of observations and rewards, or None.
+        learn: whether the statistics move and rewards are scaled; false for an evaluation.
+        deterministic: whether the policy's noise is zero: the likeliest action, or the mean.
     """
 
     policy: Policy
     env: Environment
     streams: Streams
     horizon: int | None
+    normalization: Normalization | None = None
+    learn: bool = True
+    deterministic: bool = False
 
     def __post_init__(self) -> None:
         self._storage = Storage(self.policy, self.env, self.horizon or BLOCK)
         self._age = np.zeros((self.env.replicas, self.env.slots), dtype=np.int64)
         self._begun = False
+        self._view: View | None = None
 
-    def __call__(self, alive: np.ndarray) -> Rollout:
+    def __call__(self, alive: np.ndarray, progress: Tensor | None = None) -> Rollout:
         """One rollout of the replicas that are ``alive`` (bool ``[R]``).
 
-        The rollout's tensors are views of buffers that the next call overwrites.
+        The rollout's tensors are views of buffers that the next call overwrites. ``progress`` is
+        handed on with it.
         """
+        self._view = self.normalization.view() if self.normalization else None
         if self.horizon is None:
-            return self._episodes(alive)
-        return self._steps(alive, self.horizon)
+            rollout = self._episodes(alive)
+        else:
+            rollout = self._steps(alive, self.horizon)
+        return replace(rollout, progress=progress)
 
     def state_dict(self) -> dict[str, Tensor | bool]:
         """Where the slots stand in their episodes, and the counters of their noise."""
@@ -125,6 +137,8 @@ class Collector:
     def forget_open_episodes(self) -> None:
         """Every slot begins its episode anew."""
         self._age[...] = 0
+        if self.normalization:
+            self.normalization.forget_open_episodes()
 
     def _steps(self, alive: np.ndarray, horizon: int) -> Rollout:
         """``horizon`` decisions of every slot; episodes that end are followed by the next."""
@@ -133,7 +147,7 @@ class Collector:
         if not self._begun:
             env.reset()
             self._begun = True
-        noise = self.policy.noise(self.streams.noise, self.streams.decisions, horizon)
+        noise = self._noise(self.streams.decisions, horizon)
         with torch.inference_mode():
             act = self.policy.actor()
             for row in range(horizon):
@@ -163,7 +177,7 @@ class Collector:
                     self._storage.grow()
                 if row % BLOCK == 0:
                     start = self.streams.decisions + row
-                    noise = self.policy.noise(self.streams.noise, start, BLOCK)
+                    noise = self._noise(start, BLOCK)
                 masks.append(active)
                 active = active & ~self._decide(act, noise[:, row % BLOCK], row, active)
         rows = padded(max(len(masks), 1), BLOCK)
@@ -176,12 +190,17 @@ class Collector:
         time = np.broadcast_to(np.arange(rows)[:, None], mask.shape)
         return self._rollout(rows, mask, time, complete=True)
 
+    def _noise(self, start: np.ndarray, count: int) -> np.ndarray:
+        noise = self.policy.noise(self.streams.noise, start, count)
+        return np.zeros_like(noise) if self.deterministic else noise
+
     def _decide(
         self, act: Actor, noise: np.ndarray, row: int, active: np.ndarray | None
     ) -> np.ndarray:
         """One decision of every active slot, written to ``row``; bool ``[R, N]``, which ended."""
         env, storage = self.env, self._storage
-        action, outputs = act(torch.from_numpy(env.observation), noise)
+        shown = env.observation if self._view is None else self._view(env.observation)
+        action, outputs = act(torch.from_numpy(shown), noise)
         storage.write(row, env.observation, action, outputs)
         step = env.step(action, active)
         storage.complete(row, step)
@@ -211,13 +230,35 @@ class Collector:
     @torch.no_grad()
     def _rollout(self, rows: int, mask: np.ndarray, time: np.ndarray, complete: bool) -> Rollout:
         device = self.policy.flat.device
-        fields = {name: self._storage.tensor(name, rows).to(device) for name in FIELDS}
+        fields = {name: self._storage.tensor(name, rows) for name in FIELDS}
+        exists = torch.from_numpy(mask).transpose(0, 1)
+        fields |= self._normalised(fields, exists, complete)
+        fields = {name: field.to(device) for name, field in fields.items()}
         outputs = fields.pop("outputs")
         log_prob = self.policy.log_prob(replica_rows(outputs), replica_rows(fields["action"]))
         return Rollout(
             **fields,
-            mask=torch.from_numpy(mask).transpose(0, 1).to(device),
+            mask=exists.to(device),
             time=torch.from_numpy(np.ascontiguousarray(time)).transpose(0, 1).to(device),
             log_prob=time_rows(log_prob, rows, self.env.slots),
             complete=complete,
         )
+
+    def _normalised(
+        self, fields: dict[str, Tensor], mask: Tensor, complete: bool
+    ) -> dict[str, Tensor]:
+        """The fields that normalisation changes, as the policy saw them; moves the statistics."""
+        if self.normalization is None:
+            return {}
+        changed = {}
+        for name in ("observation", "next_observation"):
+            if self._view is not None:
+                seen = self._view(fields[name].transpose(0, 1).numpy())
+                changed[name] = torch.from_numpy(seen).transpose(0, 1)
+        if self.learn:
+            self.normalization.learn(fields["observation"], mask, complete)
+            raw, ended = fields["reward"], fields["terminated"] | fields["truncated"]
+            scaled = self.normalization.scaled(raw, ended, mask, complete)
+            if scaled is not raw:
+                changed |= {"reward": scaled, "reward_raw": raw}
+        return changed

@@ -73,6 +73,8 @@ class Rollout:
     log_prob: Tensor  #: float32 ``[T, R, N]``, log-probability under the behaviour policy
     complete: bool
     policy_state: Tensor | None = None  #: ``[T, R, N, …]``, for recurrent policies
+    reward_raw: Tensor | None = None  #: ``[T, R, N]``, the environment's own where reward differs
+    progress: Tensor | None = None  #: ``[R]``, used fraction of each replica's budget before it
 
     @property
     def ended(self) -> Tensor:
@@ -112,6 +114,9 @@ class ScoreFunction(Protocol):
 
     def __call__(self, rows: Tensor) -> Tensor:
         """Observation rows ``[R, B, *O]`` to the outputs ``[R, B, K]``."""
+
+    def log_prob(self, outputs: Tensor, action: Tensor) -> Tensor:
+        """log π(a|s) ``[R, B]``."""
 
     def score(
         self, outputs: Tensor, action: Tensor, weight: Tensor, entropy_weight: Tensor

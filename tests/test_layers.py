@@ -17,10 +17,10 @@ ROOT = Path(__file__).resolve().parents[1]
 #: The first name below ``pgx`` of every module, layer by layer.
 LAYERS = (
     {"", "types", "axes", "errors", "paths"},
-    {"streams", "returns", "nets", "stats"},
+    {"streams", "returns", "schedules", "nets", "stats"},
     {"policies", "baselines", "environments"},
     {"estimators"},
-    {"rollout", "optimizers"},
+    {"rollout", "normalization", "optimizers"},
     {"module", "callbacks", "progress", "checkpoint", "tracking", "allocator", "freeze"},
     {"train", "sweep", "report", "cli", "records", "tables", "export", "status"}
     | {"config", "names", "build", "part", "__main__", "doctor", "init", "bench"},

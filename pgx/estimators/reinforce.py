@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, Literal
+
 import torch
 from torch import Tensor
 
 from pgx.errors import check_choice, check_flag, check_number
 from pgx.estimators.score import masked_mean, score_gradient, standardise
 from pgx.returns import bootstrap, discounted_return
+from pgx.schedules import Schedule
 from pgx.types import Baseline, Estimate, Rollout, ScoreFunction, TimeLimit
 
 
@@ -23,7 +27,10 @@ class Reinforce:
         discount: γ, in [0, 1].
         time_limit: ``end``: a truncated episode is over; ``bootstrap``: its return goes on with
             γ V(s').
-        entropy_coefficient: ρ of the bonus ρ H(π(·|s)) per row, in units of reward per nat.
+        entropy_coefficient: ρ of the bonus ρ H(π(·|s)) per row, in units of reward per nat; a
+            number or a `Schedule`, as in ``{start: 0.01, end: 0.0}``.
+        entropy: ``analytic``: ∇H in closed form; ``monte_carlo``: −log π(a|s) of the action taken
+            takes the place of H, the same gradient on average.
         normalize_advantage: standardise the weights of each replica's rows.
 
     Raises:
@@ -37,15 +44,17 @@ class Reinforce:
         self,
         discount: float,
         time_limit: TimeLimit,
-        entropy_coefficient: float,
+        entropy_coefficient: float | Mapping[str, Any],
+        entropy: Literal["analytic", "monte_carlo"],
         normalize_advantage: bool,
     ) -> None:
         check_number("estimator.discount", discount, least=0.0, most=1.0)
-        check_number("estimator.entropy_coefficient", entropy_coefficient)
+        check_choice("estimator.entropy", entropy, ("analytic", "monte_carlo"))
         check_flag("estimator.normalize_advantage", normalize_advantage)
         check_choice("estimator.time_limit", time_limit, ("bootstrap", "end"))
         self.discount, self.time_limit = discount, time_limit
-        self.entropy_coefficient = entropy_coefficient
+        self.entropy_coefficient = Schedule("estimator.entropy_coefficient", entropy_coefficient)
+        self.sampled_entropy = entropy == "monte_carlo"
         self.normalize_advantage = normalize_advantage
 
     def continuation(self, rollout: Rollout, baseline: Baseline) -> Tensor:
@@ -84,5 +93,6 @@ class Reinforce:
         if self.normalize_advantage:
             weight = standardise(weight, rollout)
         weight = weight * self.row_weight(rollout)
-        gradient, entropy = score_gradient(policy, rollout, weight, self.entropy_coefficient)
+        bonus = self.entropy_coefficient(rollout.progress)
+        gradient, entropy = score_gradient(policy, rollout, weight, bonus, self.sampled_entropy)
         return Estimate(gradient, {"entropy": masked_mean(entropy, rollout)})

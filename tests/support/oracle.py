@@ -27,6 +27,7 @@ PLAIN = {
     "discount": 1.0,
     "time_limit": "end",
     "entropy_coefficient": 0.0,
+    "entropy": "analytic",
     "normalize_advantage": False,
 }
 
