@@ -20,6 +20,7 @@ from pgx.estimators.reinforce import Reinforce
 from pgx.module import Ingredients
 from pgx.normalization import Normalization
 from pgx.optimizers.base import Optimizer
+from pgx.tracking.account import check_tracker
 
 
 def build(config: DictConfig, seeds: Sequence[int]) -> Ingredients:
@@ -152,7 +153,7 @@ def check_machine(config: DictConfig) -> None:
     if config.max_grad_norm is not None:
         check_number("max_grad_norm", config.max_grad_norm, above=0.0)
     check_number("checkpoint_every", config.checkpoint_every, least=0.0)
-    check_choice("tracker", config.tracker, ("files",))
+    check_tracker(config)
     check_choice("allocator", config.allocator, ("tuned", "default"))
     if config.threads is not None and (
         type(config.threads) is not int or config.threads not in (1, 2)

@@ -45,7 +45,7 @@ Keys
   arm           the arm's name; without it, the sorted overrides as a slug
   study.name    the study it belongs to; without it, adhoc
   output        where runs are written; without it, outputs
-  tracker       where rows go; files
+  tracker       where rows go: files, or wandb, which mirrors them (offline, one run per seed)
   device        cpu, cuda or cuda:N
   threads       of torch; without it, as many as cores, at most 2
   resume        true continues an interrupted run

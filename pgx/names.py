@@ -16,8 +16,8 @@ from pgx.errors import ConfigError
 #: Keys that change where, how fast or whether a run is made, but not what it computes.
 NOT_IN_HASH = frozenset(
     (
-        *("seeds", "study", "arm", "output", "tracker", "device", "resume", "replace"),
-        *("threads", "allocator", "checkpoint_every", "allow_targets"),
+        *("seeds", "study", "arm", "output", "tracker", "wandb", "device"),
+        *("resume", "replace", "threads", "allocator", "checkpoint_every", "allow_targets"),
     )
 )
 MOST_SEEDS = 10_000  #: replicas of a part

@@ -28,6 +28,7 @@ from pgx.module import PolicyGradient
 from pgx.names import config_hash
 from pgx.tracking.files import FileTracker
 from pgx.tracking.manifest import LOCK, MANIFEST, Manifest, PartLock
+from pgx.tracking.mirror import Mirror, stop_earlier
 
 CONFIG, LOG, TRACEBACK = "config.yaml", "train.log", "traceback.txt"
 log = logging.getLogger("pgx")
@@ -76,6 +77,7 @@ def train_part(plan: PartPlan, command: Sequence[str], console: Console) -> int:
     except OSError as error:
         raise ConfigError(f"output: {plan.directory} cannot be made ({error.strerror})") from error
     with PartLock(plan.directory):
+        stop_earlier(plan.directory)
         fresh = plan.config.replace or not (plan.directory / MANIFEST).exists()
         if not plan.resume and not fresh:
             raise ConfigError(f"{plan.directory}: was trained by another process just now")
@@ -83,10 +85,12 @@ def train_part(plan: PartPlan, command: Sequence[str], console: Console) -> int:
             _clear(plan.directory)
         OmegaConf.save(plan.config, plan.directory / CONFIG, resolve=True)
         with _logging_to(plan.directory / LOG):
-            return _train(plan, command, console)
+            mode = plan.config.wandb.mode if plan.config.tracker == "wandb" else None
+            with Mirror(plan.directory, mode, console) as mirror:
+                return _train(plan, command, console, mirror)
 
 
-def _train(plan: PartPlan, command: Sequence[str], console: Console) -> int:
+def _train(plan: PartPlan, command: Sequence[str], console: Console, mirror: Mirror) -> int:
     config = plan.config
     if config.allocator == "tuned":
         tune_allocator()
@@ -106,6 +110,7 @@ def _train(plan: PartPlan, command: Sequence[str], console: Console) -> int:
             rollouts_reused=config.rollouts_reused,
         )
         _load(plan, module, tracker, console)
+        mirror.start()
         received = _fit(module, tracker, _saver(plan, module, tracker, manifest), config, console)
     except ConfigError as error:
         manifest.end("failed", exit=2, error=str(error))

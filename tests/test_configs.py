@@ -18,6 +18,7 @@ CONFIGS = sorted((ROOT / "conf").rglob("*.yaml"))
 
 INGREDIENTS = ("environment", "policy", "estimator", "baseline", "optimizer")  #: of an arm
 PRESETS = ("experiment", "study")  #: groups that only choose among ingredients
+BESIDES = ("wandb",)  #: groups that say nothing of what is computed
 OPTIONS = [(path.parent.name, path.stem) for path in CONFIGS if path.parent.name in INGREDIENTS]
 EXPERIMENTS = sorted(path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml"))
 SEEDS = (3, 5)
@@ -80,7 +81,8 @@ def target(path: Path) -> str:
 
 
 #: What an option needs beside it.
-BESIDE = {"gaussian_mlp": ("environment=gymnasium", "environment.id=Pendulum-v1")}
+PENDULUM = ("environment=gymnasium", "environment.id=Pendulum-v1")
+BESIDE = {"gaussian_mlp": PENDULUM, "gaussian_shared": PENDULUM}
 
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
@@ -118,7 +120,7 @@ def test_struct_mode_refuses_a_misspelt_key() -> None:
 
 def test_every_group_is_an_ingredient_or_a_preset() -> None:
     groups = {path.parent.name for path in CONFIGS if path.parent != ROOT / "conf"}
-    assert groups - set(INGREDIENTS) - set(PRESETS) == set()
+    assert groups - {*INGREDIENTS, *PRESETS, *BESIDES} == set()
 
 
 def test_every_top_level_key_is_read_somewhere() -> None:

@@ -18,7 +18,7 @@ import json
 import os
 import struct
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -155,17 +155,64 @@ def read_blocks(path: Path, whole: bool = False) -> dict[str, np.ndarray]:
     schema, start = _read_header(data, path)
     if schema is None:
         return {}
-    width, size = _width(schema), start
-    view = memoryview(data)
-    pieces: dict[str, list[memoryview]] = {name: [] for name in schema}
-    for offset, length in _blocks(data, start, width):
-        rows, size = length // width, offset + length
-        for name, dtype in schema.items():
-            end = offset + rows * dtype.itemsize
-            pieces[name].append(view[offset:end])
-            offset = end
+    spans = list(_blocks(data, start, _width(schema)))
+    size = sum(spans[-1]) if spans else start
     if whole and size != len(data):
         raise ValueError(f"{path}: its rows end at {size} of {len(data)} bytes")
+    return _columns(data, schema, spans)
+
+
+class BlockTail:
+    """Reads a block file that another process still appends to, each row once.
+
+    The file stays open: rows can be read on after it is unlinked. A torn block at its end is read
+    when it has become whole.
+
+    Args:
+        path: the file.
+
+    Raises:
+        FileNotFoundError: there is no such file yet.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        self._file = self.path.open("rb")
+        self._schema: dict[str, np.dtype] | None = None
+        self._at = 0
+
+    def read(self) -> dict[str, np.ndarray]:
+        """The rows of the blocks that have become whole since the last call, as `read_blocks` does.
+
+        Raises:
+            ValueError: the file is no block file.
+        """
+        self._file.seek(self._at)
+        data, start = self._file.read(), 0
+        if self._schema is None:
+            self._schema, start = _read_header(data, self.path)
+            if self._schema is None:
+                return {}
+        spans = list(_blocks(data, start, _width(self._schema)))
+        self._at += sum(spans[-1]) if spans else start
+        return _columns(data, self._schema, spans)
+
+    def close(self) -> None:
+        """Close the file; closing twice is fine."""
+        self._file.close()
+
+
+def _columns(
+    data: bytes, schema: Mapping[str, np.dtype], spans: Sequence[tuple[int, int]]
+) -> dict[str, np.ndarray]:
+    """The columns of these blocks, each given by the offset and length of its rows."""
+    view, width = memoryview(data), _width(schema)
+    pieces: dict[str, list[memoryview]] = {name: [] for name in schema}
+    for offset, length in spans:
+        for name, dtype in schema.items():
+            end = offset + length // width * dtype.itemsize
+            pieces[name].append(view[offset:end])
+            offset = end
     return {
         name: np.frombuffer(bytearray().join(pieces[name]), dtype) for name, dtype in schema.items()
     }

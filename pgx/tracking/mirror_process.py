@@ -1,0 +1,173 @@
+"""The process beside training that mirrors a part's rows to W&B: ``python -m`` this, a directory.
+
+It reads what training wrote and never talks to it: standard input is a pipe whose other end only
+the trainer holds, and its end, however it comes, means that no row follows. It takes the
+processor's spare time only, begins late and wakes seldom, because a second busy process can halve
+the speed of a trainer with two threads.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import traceback
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pgx.tracking.manifest import PartLock, read_manifest
+from pgx.tracking.runs_state import FOLDER
+
+if TYPE_CHECKING:  # imported when there is something to do, for it takes a second
+    import numpy as np
+
+    from pgx.tracking.blocks import BlockTail
+    from pgx.tracking.grid import Grid
+    from pgx.tracking.wandb_runs import Runs
+
+FIRST_S = 30.0  #: after which rows are sent for the first time; a short run ends before
+POLL_S = 10.0  #: between looks at the rows
+
+ENDED = ("finished", "failed")  #: statuses of a seed that trains no more
+
+
+class Rows:
+    """A part's rows, each once, from its block files or, when they are gone, from parquet.
+
+    Args:
+        directory: of the part.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._tails: dict[str, BlockTail] = {}
+        self._done: set[str] = set()
+
+    def read(self, kind: str) -> dict[str, np.ndarray]:
+        """The rows of a kind, ``episodes`` or ``metrics``, that came since the last call."""
+        from pgx.tracking.blocks import BlockTail
+
+        if kind in self._done:
+            return {}
+        if kind not in self._tails:
+            try:
+                self._tails[kind] = BlockTail(self.directory / f"{kind}.blocks")
+            except FileNotFoundError:
+                return self._parquet(kind)
+        return self._tails[kind].read()
+
+    def _parquet(self, kind: str) -> dict[str, np.ndarray]:
+        import polars as pl
+
+        try:
+            with (self.directory / f"{kind}.parquet").open("rb") as file:
+                table = pl.read_parquet(file)
+        except FileNotFoundError:
+            return {}
+        self._done.add(kind)
+        return {name: table[name].to_numpy() for name in table.columns}
+
+
+class Sender:
+    """Rows in, points out: what one mirror process does between its sleeps.
+
+    Args:
+        directory: of the part.
+        mode: ``offline`` overrides the config.
+    """
+
+    def __init__(self, directory: Path, mode: str | None) -> None:
+        from pgx.tracking.grid import Grid
+        from pgx.tracking.wandb_runs import Job, Runs
+
+        job = Job.of(directory, mode)
+        self.directory, self.mode, self.seeds = directory, job.mode, job.seeds
+        self._rows = Rows(directory)
+        self._runs: Runs = Runs(job)
+        self._grids: dict[int, Grid] = {
+            seed: Grid(job.budget, self._runs.points) for seed in job.seeds
+        }
+        self._runs.open()
+
+    def send(self) -> None:
+        """Read what is new, and log the points that it completes."""
+        from pgx.tracking.grid import by_seed
+
+        metrics = self._rows.read("metrics")  # first: the episodes of these rows are there as well
+        episodes = self._rows.read("episodes")
+        pieces = zip(
+            self.seeds, by_seed(metrics, self.seeds), by_seed(episodes, self.seeds), strict=True
+        )
+        for seed, own_metrics, own_episodes in pieces:
+            self._grids[seed].add(own_metrics, own_episodes)
+            self._runs.log(seed, self._grids[seed].points())
+        self._runs.note()
+
+    def finish(self) -> None:
+        """Send the rest, note in every run how its seed ended, and close it."""
+        self.send()
+        entries = read_manifest(self.directory)["seed_status"]
+        outcomes: dict[int, dict[str, Any]] = {}
+        for seed, grid in self._grids.items():
+            status, reason = (entries[str(seed)][name] for name in ("status", "reason"))
+            status = "interrupted" if status == "running" else status
+            rest = list(grid.points(ended=True))  # of a cell that may not be complete
+            if status in ENDED:
+                self._runs.log(seed, rest)
+            values = rest[-1].values if rest else {}
+            outcomes[seed] = {**values, "status": status, **({"reason": reason} if reason else {})}
+        self._runs.finish(outcomes)
+
+
+def main(directory: Path, mode: str | None = None) -> None:
+    """Mirror a part until its trainer ends, then close its runs.
+
+    A server that cannot be reached ends the process and begins it anew, offline: every row is
+    still in the part's files.
+    """
+    _step_back()
+    with PartLock(directory / FOLDER):
+        ended = _ended_within(0.0 if mode else FIRST_S)
+        try:
+            sender = Sender(directory, mode)
+            while not ended:
+                sender.send()
+                ended = _ended_within(POLL_S)
+            sender.finish()
+        except Exception:
+            if mode == "offline" or _mode(directory) == "offline":
+                raise
+            traceback.print_exc()
+            print("W&B does not answer as it should: offline from here", file=sys.stderr)
+            sys.stderr.flush()
+            words = ["-m", "pgx.tracking.mirror_process", str(directory), "offline"]
+            os.execv(sys.executable, [sys.executable, "-P", *words])
+    sys.stderr.flush()
+    os._exit(0)  # wandb's own ending may wait for the network; every run is closed already
+
+
+def _mode(directory: Path) -> str:
+    from pgx.tracking.wandb_runs import Job
+
+    return Job.of(directory).mode
+
+
+def _step_back() -> None:
+    """Give way to everyone, also where the kernel groups processes by session; outlive Ctrl-C."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    os.nice(19)
+    with suppress(OSError):
+        Path("/proc/self/autogroup").write_text("19")
+
+
+def _ended_within(seconds: float) -> bool:
+    """Wait so long, or until the trainer has let go of its end of the pipe; whether it has."""
+    ready, _, _ = select.select([0], [], [], seconds)
+    return bool(ready) and os.read(0, 1) == b""
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), *sys.argv[2:])

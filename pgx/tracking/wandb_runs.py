@@ -1,0 +1,223 @@
+"""One W&B run per replica: how it is called, what it holds, and how it is closed.
+
+Only the mirror process (`pgx.tracking.mirror_process`) imports this module, and with it wandb.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import wandb
+from omegaconf import OmegaConf
+
+from pgx.tracking.grid import Point
+from pgx.tracking.manifest import read_manifest
+from pgx.tracking.runs_state import FOLDER, read_state, write_state
+
+INIT_S = 20.0  #: after which an online server counts as unreachable
+FINISH_S = 20.0  #: for what is still to be sent when a run is closed; all runs close at once
+
+_LONGEST = 128  #: characters of a group's or run's name that W&B takes
+_LONGEST_TAG = 64
+
+#: Nothing but the rows: no console, code, git state, machine statistics or installed packages.
+_QUIET: dict[str, Any] = {
+    "silent": True,
+    "console": "off",
+    "save_code": False,
+    "disable_code": True,
+    "disable_git": True,
+    "disable_job_creation": True,
+    "x_disable_stats": True,
+    "x_disable_meta": True,
+    "x_disable_machine_info": True,
+    "x_save_requirements": False,
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the runs of a part say about themselves.
+
+    Attributes:
+        directory: of the part.
+        mode: ``offline`` or ``online``.
+        project: of W&B.
+        entity: of W&B, or None for the user's own.
+        points: at most, per replica.
+        study, arm, environment: the part's names.
+        seeds: one per replica, one run each.
+        budget: decisions per replica.
+        config_hash: 16 hex digits.
+        config: the resolved config, without the keys that only say where it runs.
+    """
+
+    directory: Path
+    mode: str
+    project: str
+    entity: str | None
+    points: int
+    study: str
+    arm: str
+    environment: str
+    seeds: tuple[int, ...]
+    budget: int
+    config_hash: str
+    config: dict[str, Any]
+
+    @classmethod
+    def of(cls, directory: Path, mode: str | None = None) -> Job:
+        """Read it from the part's manifest and config; ``mode`` overrides the config's."""
+        manifest = read_manifest(directory)
+        config: Any = OmegaConf.to_container(OmegaConf.load(directory / "config.yaml"))
+        keys = config["wandb"]
+        kept = {name: value for name, value in config.items() if name not in _NOT_OF_THE_RUN}
+        return cls(
+            directory=directory,
+            mode=mode or keys["mode"],
+            project=keys["project"],
+            entity=keys["entity"],
+            points=keys["points"],
+            study=manifest["study"],
+            arm=manifest["arm"],
+            environment=manifest["environment"],
+            seeds=tuple(manifest["seeds"]),
+            budget=manifest["budget"],
+            config_hash=manifest["config_hash"],
+            config=kept,
+        )
+
+
+#: Keys of the part, not of a replica, and those that a run's config gives from the manifest.
+_NOT_OF_THE_RUN = frozenset(
+    (
+        *("seeds", "study", "arm", "output", "tracker", "wandb", "resume", "replace"),
+        "allow_targets",
+    )
+)
+
+
+class Runs:
+    """The W&B runs of a part, opened anew by every mirror process.
+
+    Offline, a process writes each run whole, from its first point, in the place of what earlier
+    ones left: the part's rows are all there, and so one file holds all of a run. Online, a run of
+    the same id is resumed where the server's knowledge ends.
+
+    Args:
+        job: what they say about themselves.
+
+    Attributes:
+        points: at most, per replica; as in the part's first process.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self.job, self.folder = job, job.directory / FOLDER
+        before = read_state(self.folder) or {}
+        self._resumes = job.mode == before.get("mode") == "online"
+        self.points: int = before.get("points", job.points)
+        self._runs: dict[int, wandb.Run] = {}
+        self._state: dict[str, Any] = {}
+
+    def open(self) -> None:
+        """Open one run per seed."""
+        for earlier in self.folder.glob("offline-run-*"):
+            shutil.rmtree(earlier, ignore_errors=True)
+        self._state = {
+            **{name: getattr(self.job, name) for name in ("mode", "project", "entity")},
+            "points": self.points,
+            "closed": False,
+            "runs": {},
+        }
+        for seed in self.job.seeds:
+            run = wandb.init(settings=self._settings(seed), config=self._config(seed))
+            run.define_metric("decisions")
+            run.define_metric("*", step_metric="decisions")
+            self._runs[seed] = run
+            self._state["runs"][str(seed)] = {
+                "id": run.id,
+                "url": run.url if self.job.mode == "online" else None,
+                "directory": Path(run.settings.sync_dir).name,
+                "step": run.starting_step - 1,  # of the last point that W&B has
+                "decisions": 0,
+            }
+        self.note()
+
+    def log(self, seed: int, points: Iterable[Point]) -> None:
+        """Send a replica's points; those that the server has already are left out."""
+        entry = self._state["runs"][str(seed)]
+        for point in points:
+            if point.step > entry["step"]:
+                self._runs[seed].log(point.values, step=point.step)
+                entry.update(step=point.step, decisions=point.values["decisions"])
+
+    def finish(self, outcomes: Mapping[int, dict[str, Any]]) -> None:
+        """Close every run, all at once.
+
+        Args:
+            outcomes: the summary of each seed; it has a ``status``, and ``finished`` is exit 0.
+
+        Raises:
+            TimeoutError: the server did not take what is still to be sent.
+        """
+
+        def close(seed: int) -> None:
+            run, outcome = self._runs[seed], outcomes[seed]
+            run.summary.update(outcome)
+            run.finish(exit_code=int(outcome["status"] != "finished"))
+
+        with ThreadPoolExecutor(min(len(self._runs), 32)) as pool:
+            list(pool.map(close, self._runs))
+        self._state["closed"] = True
+        self.note()
+
+    def note(self) -> None:
+        """Write down what has been sent."""
+        write_state(self.folder, self._state)
+
+    def _settings(self, seed: int) -> wandb.Settings:
+        job = self.job
+        return wandb.Settings(
+            mode=job.mode,
+            root_dir=str(job.directory),
+            project=job.project,
+            entity=job.entity,
+            run_id=run_id(job.config_hash, seed),
+            run_name=fitted(f"{job.arm} {job.environment} seed {seed}", _LONGEST),
+            run_group=fitted(f"{job.study}/{job.arm}", _LONGEST),
+            run_job_type="train",
+            run_tags=tuple(fitted(tag, _LONGEST_TAG) for tag in (job.study, job.environment)),
+            reinit="create_new",
+            resume="allow" if self._resumes else None,
+            init_timeout=INIT_S,
+            finish_timeout=FINISH_S if job.mode == "online" else 0,
+            finish_timeout_raises=True,
+            **_QUIET,
+        )
+
+    def _config(self, seed: int) -> dict[str, Any]:
+        job = self.job
+        return {
+            **job.config,
+            "environment": {**job.config["environment"], "name": job.environment},
+            **{name: getattr(job, name) for name in ("study", "arm", "config_hash")},
+            "seed": seed,
+        }
+
+
+def run_id(config_hash: str, seed: int) -> str:
+    """The id of a replica's run: the same config and seed are the same run, wherever trained."""
+    return f"{config_hash}-{seed}"
+
+
+def fitted(text: str, most: int) -> str:
+    """``text``, or its beginning and a digest of it, in at most ``most`` characters."""
+    if len(text) <= most:
+        return text
+    return f"{text[: most - 9]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
