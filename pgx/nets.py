@@ -10,9 +10,9 @@ the others.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 import torch
@@ -26,6 +26,21 @@ from pgx.streams import Stream
 Activation = Literal["tanh", "relu"]
 WIDTH = 16  #: layer widths are padded to a multiple of this, with weights that stay zero
 Layer = tuple[Tensor, Tensor]  #: weight ``[R, in, out]`` and bias ``[R, 1, out]``
+Frozen = Callable[[Tensor], Tensor]  #: rows ``[R, B, in]`` to outputs, any B, without gradient
+
+
+class Network(Protocol):
+    """What policies and critics need of a network."""
+
+    @property
+    def flat(self) -> nn.Parameter:
+        """``[R, P]``, every parameter of every replica."""
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """``[R, B, in]`` to ``[R, B, out]``; B a multiple of `pgx.axes.LANES`."""
+
+    def frozen(self, flat: Tensor | None = None) -> Frozen:
+        """The network, now or with parameters ``flat``, prepared for passes without gradient."""
 
 
 def check_network(group: str, hidden: Any, activation: Any) -> None:
@@ -201,3 +216,56 @@ class FrozenMLP:
             rows = rows.sigmoid_() if self._sigmoid else rows.relu_()
         weight, bias = self._layers[-1]
         return torch.baddbmm(bias, rows, weight)[..., : self._outputs]
+
+
+class SomeOutputs(nn.Module):
+    """A part of a network's outputs, offered as a network with all of its parameters.
+
+    Args:
+        whole: the network.
+        which: the outputs that are seen.
+    """
+
+    def __init__(self, whole: ReplicaMLP, which: slice) -> None:
+        super().__init__()
+        self.whole, self.which = whole, which
+
+    @property
+    def flat(self) -> nn.Parameter:
+        return self.whole.flat
+
+    def layers(self, flat: Tensor) -> list[Layer]:
+        """The layers of the whole network, see `ReplicaMLP.layers`."""
+        return self.whole.layers(flat)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return self.whole(rows)[..., self.which]
+
+    def frozen(self, flat: Tensor | None = None) -> Frozen:
+        net = self.whole.frozen(flat)
+        return lambda rows: net(rows)[..., self.which]
+
+
+class SharedMLP(SomeOutputs):
+    """A `ReplicaMLP` with one more output in front, a state value; the others are what is seen.
+
+    Takes the arguments of `ReplicaMLP`, of which ``head_gain`` is not the value's: its weights
+    start with gain 1.
+
+    Attributes:
+        value: the value as a network, ``[R, B, in]`` to ``[R, B, 1]``, on the same parameters.
+    """
+
+    def __init__(
+        self,
+        seeds: Sequence[int],
+        sizes: Sequence[int],
+        activation: Activation = "tanh",
+        head_gain: float = 1.0,
+        bias_only: int = 0,
+    ) -> None:
+        sizes = [*sizes[:-1], sizes[-1] + 1]
+        super().__init__(ReplicaMLP(seeds, sizes, activation, bias_only=bias_only), slice(1, None))
+        with torch.no_grad():
+            self.layers(self.flat)[-1][0][..., 1:] *= head_gain
+        self.value = SomeOutputs(self.whole, slice(0, 1))

@@ -19,8 +19,8 @@ GROUPS = {
 #: Modules that are no option by themselves: interfaces and parts that options share.
 PARTS = {
     "estimators": {"score", "actor_critic"},
-    "policies": {"base", "categorical"},
-    "baselines": {"base"},
+    "policies": {"base", "categorical", "gaussian"},
+    "baselines": {"base", "critic"},
     "optimizers": {"base"},
     "environments": {"base", "tabular", "exact"},
 }

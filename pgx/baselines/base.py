@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from pgx.policies.base import Policy
 from pgx.types import Baseline, EnvSpec, Rollout
 
 
@@ -22,7 +23,7 @@ class BaselineModel(nn.Module, ABC):
         predicts: whether it predicts V(s'), which a bootstrap needs.
         least_slots: trajectories per replica it needs.
         needs_episodes: whether it compares returns of complete episodes.
-        learning_rate: of its own parameters, per iteration; None without parameters.
+        learning_rate: of its own parameters, per iteration; None without any.
     """
 
     predicts: bool = False
@@ -36,8 +37,18 @@ class BaselineModel(nn.Module, ABC):
 
     @property
     def flat(self) -> Tensor | None:
-        """``[R, P]``, its own parameters, or None."""
+        """``[R, P]``, the parameters it learns, or None."""
         return None
+
+    def attach(self, policy: Policy) -> None:
+        """Called once, before training: most baselines need nothing of the policy.
+
+        One whose value is an output of the policy's network takes it here; its ``flat`` then is the
+        policy's, and its gradient is added to the policy's before clipping.
+
+        Raises:
+            ConfigError: the policy lacks what is needed.
+        """
 
     def memory(self) -> list[Tensor]:
         """What it remembers besides its parameters, ``[R, …]`` each, changed in place."""

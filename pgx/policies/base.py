@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from torch import Tensor, nn
 
-from pgx.nets import ReplicaMLP
+from pgx.nets import Network
 from pgx.streams import Stream
 from pgx.types import EnvSpec
 
@@ -32,7 +32,7 @@ class Policy(nn.Module, ABC):
         noise_words: W, random numbers a decision uses.
     """
 
-    net: ReplicaMLP
+    net: Network
     outputs: int
     noise_words: int
 
@@ -44,6 +44,11 @@ class Policy(nn.Module, ABC):
     def flat(self) -> nn.Parameter:
         """``[R, P]``, every parameter of every replica."""
         return self.net.flat
+
+    @property
+    def value_net(self) -> Network | None:
+        """The state value ``[R, B, 1]``, if it is another output of this policy's network."""
+        return None
 
     def forward(self, rows: Tensor) -> Tensor:
         """Rows ``[R, B, *O]`` to outputs ``[R, B, K]``; B a multiple of ``axes.LANES``."""

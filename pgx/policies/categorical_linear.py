@@ -26,6 +26,8 @@ class CategoricalLinear(Categorical):
         ConfigError: as many ``initial_logits`` as actions are needed.
     """
 
+    net: ReplicaMLP
+
     def __init__(
         self,
         spec: EnvSpec,

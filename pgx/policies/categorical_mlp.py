@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from pgx.errors import check_number
-from pgx.nets import Activation, ReplicaMLP, check_network
+from pgx.nets import Activation, ReplicaMLP, SharedMLP, check_network
 from pgx.policies.categorical import Categorical
 from pgx.types import EnvSpec
 
@@ -25,6 +25,8 @@ class CategoricalMLP(Categorical):
         ConfigError: a width, an activation or a gain that is none.
     """
 
+    network: type[ReplicaMLP] | type[SharedMLP] = ReplicaMLP  #: what the outputs are of
+
     def __init__(
         self,
         spec: EnvSpec,
@@ -37,4 +39,4 @@ class CategoricalMLP(Categorical):
         check_network("policy", hidden, activation)
         check_number("policy.head_gain", head_gain)
         sizes = [math.prod(spec.observation_shape), *hidden, spec.actions]
-        self.net = ReplicaMLP(seeds, sizes, activation, head_gain)
+        self.net = self.network(seeds, sizes, activation, head_gain)

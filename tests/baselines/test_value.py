@@ -122,7 +122,7 @@ def loss_of(model: Value, rollout: Rollout, flat: torch.Tensor, target: torch.Te
         [mlp(model.net, flat, rows.double())[..., 0] for rows in rollout.observation]
     )
     count = N if rollout.complete else T * N
-    return model.coefficient / count * ((value - target).square() * rollout.mask).sum((0, 2))
+    return model.coefficient(None) / count * ((value - target).square() * rollout.mask).sum((0, 2))
 
 
 @pytest.mark.parametrize("complete", KINDS.values(), ids=KINDS)
