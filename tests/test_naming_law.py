@@ -18,7 +18,7 @@ GROUPS = {
 
 #: Modules that are no option by themselves: interfaces and parts that options share.
 PARTS = {
-    "estimators": {"score", "actor_critic"},
+    "estimators": {"score", "actor_critic", "likelihood"},
     "policies": {"base", "categorical", "gaussian"},
     "baselines": {"base", "critic"},
     "optimizers": {"base"},
