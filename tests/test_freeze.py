@@ -25,6 +25,13 @@ ARMS = {
     "sgd": ["experiment=a2c", "optimizer=sgd", "optimizer.momentum=0.9", "environment.slots=5"],
     "reward_to_go": ["estimator=reward_to_go", "baseline=value", "environment.slots=5"],
     "clipped": ["experiment=a2c", "max_grad_norm=0.5", "environment.slots=5"],
+    "normalised": [
+        "experiment=a2c",
+        "environment.slots=5",
+        "normalization.observations=true",
+        "normalization.rewards=true",
+        "rollouts_reused=3",
+    ],
     "moving_average": ["estimator=reward_to_go", "baseline=moving_average", "environment.slots=5"],
 }
 Injection = Callable[[PolicyGradient], None]
@@ -69,7 +76,7 @@ def critic_parameter(module: PolicyGradient) -> None:
 
 def learner_tensors(module: PolicyGradient) -> list[torch.Tensor]:
     tensors = [tensor for learner in module.learners for tensor in learner.tensors()]
-    return [tensor.clone() for tensor in [*tensors, *module.baseline.memory()]]
+    return [tensor.clone() for tensor in [*tensors, *module.memory()]]
 
 
 @pytest.mark.parametrize("arm", ARMS)

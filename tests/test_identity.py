@@ -23,6 +23,19 @@ ARMS = {
         "decisions=20000",
         "optimizer.learning_rate=0.0005",
     ),
+    # running statistics of unequal episodes, two steps on every rollout, a bonus that fades
+    "normalised": (
+        "estimator=reward_to_go",
+        "baseline=value",
+        "environment.slots=3",
+        "decisions=60000",
+        "optimizer.learning_rate=0.0001",
+        "normalization.observations=true",
+        "normalization.rewards=true",
+        "rollouts_reused=2",
+        "estimator.entropy=monte_carlo",
+        "estimator.entropy_coefficient={start: 0.1, end: 0.0, until: 0.5}",
+    ),
 }
 
 
@@ -43,6 +56,7 @@ def parameters(directory: Path, index: int) -> list[torch.Tensor]:
     assert state is not None
     learners = state["module"]["learners"]
     memory = [value for learner in learners for value in learner.values()]
+    memory += state["module"]["memory"]
     return [tensor[index] for tensor in [*state["module"]["parameters"], *memory]]
 
 

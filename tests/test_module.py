@@ -92,8 +92,35 @@ def test_saved_and_loaded_goes_on_alike(tmp_path: Path, overrides: list[str]) ->
     assert first.decisions.tolist() == second.decisions.tolist()
 
 
-def build_arm(directory: Path, overrides: list[str]) -> PolicyGradient:
+def test_a_reused_rollout_takes_k_steps_and_counts_once(tmp_path: Path) -> None:
+    """k steps on one rollout, the critic's values anew before each, by hand."""
+    words = ["experiment=a2c", "estimator.horizon=7", "optimizer=sgd"]
+    reused = build_arm(tmp_path / "reused", words, rollouts_reused=3)
+    slow = build_arm(tmp_path / "slow", words)
+    once = build_arm(tmp_path / "once", words)
+    for module in (reused, once):
+        module.training_step(0, 0)
+    rollout = slow.collect(slow.alive, slow.progress)
+    for _ in range(3):
+        baseline = slow.baseline(rollout)
+        slow.update(slow.estimator(slow.policy, rollout, baseline), baseline)
+    for mine, theirs, other in zip(reused.learners, slow.learners, once.learners, strict=True):
+        assert torch.equal(mine.parameter, theirs.parameter)
+        assert not torch.equal(mine.parameter, other.parameter)
+    assert reused.decisions.tolist() == once.decisions.tolist() == [56, 56, 56]
+
+
+def test_a_baseline_without_parameters_remembers_a_reused_rollout_once(tmp_path: Path) -> None:
+    words = ["estimator=reward_to_go", "baseline=moving_average"]
+    reused = build_arm(tmp_path / "reused", words, rollouts_reused=4)
+    once = build_arm(tmp_path / "once", words)
+    for module in (reused, once):
+        module.training_step(0, 0)
+    assert all(torch.equal(a, b) for a, b in zip(reused.memory(), once.memory(), strict=True))
+
+
+def build_arm(directory: Path, overrides: list[str], rollouts_reused: int = 1) -> PolicyGradient:
     config = compose_config(overrides)
     parts = build(config, SEEDS)
     tracker = FileTracker(directory, SEEDS, parts.env.slots)
-    return PolicyGradient(parts, SEEDS, 10**9, None, tracker)
+    return PolicyGradient(parts, SEEDS, 10**9, None, tracker, rollouts_reused)

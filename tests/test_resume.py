@@ -20,6 +20,15 @@ from tests.conftest import Train, environment
 # Small rollouts make many iterations: a run of some seconds has many moments to be killed in.
 ARMS = {
     "a2c": ("experiment=a2c", "estimator.horizon=8", "environment.slots=2", "decisions=30000"),
+    "normalised": (
+        "experiment=a2c",
+        "estimator.horizon=8",
+        "environment.slots=2",
+        "decisions=30000",
+        "normalization.observations=true",
+        "normalization.rewards=true",
+        "rollouts_reused=2",
+    ),
     "reward_to_go": (
         "estimator=reward_to_go",
         "baseline=value",
@@ -28,7 +37,7 @@ ARMS = {
         "optimizer.learning_rate=0.0005",
     ),
 }
-KILLS = {"a2c": 5, "reward_to_go": 2}
+KILLS = {"a2c": 5, "normalised": 1, "reward_to_go": 2}
 
 
 def words(arm: str, output: str) -> list[str]:

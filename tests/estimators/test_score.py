@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from pgx.axes import replica_rows, time_rows
 from pgx.errors import ConfigError
 from pgx.estimators.score import masked_mean, row_scale, score_gradient, standardise
 from pgx.policies.categorical_linear import CategoricalLinear
@@ -122,6 +123,54 @@ def test_the_entropy_bonus_is_added_per_row(make, complete, coefficient):
     bonus = slow_score(policy.net, rollout, torch.zeros(T, R, N), coefficient)
     assert bonus.abs().max() > 1e-3
     assert_same(found - without, bonus)
+
+
+@every
+def test_the_sampled_bonus_weighs_the_score_with_minus_log_pi(make, complete):
+    rollout, policy = random_rollout(2, complete), policy_of()
+    baseline = baseline_of(rollout)
+    plain, sampled = make(), make(entropy="monte_carlo", entropy_coefficient=0.3)
+    found = sampled(policy, rollout, baseline)
+    without = plain(policy, rollout, baseline)
+    bonus = slow_score(policy.net, rollout, -0.3 * log_prob_of(policy, rollout))
+    assert bonus.abs().max() > 1e-3
+    assert_same(found.gradient - without.gradient, bonus)
+    assert torch.equal(found.diagnostics["entropy"], without.diagnostics["entropy"])
+
+
+def log_prob_of(policy: CategoricalMLP, rollout: Rollout) -> torch.Tensor:
+    rows = replica_rows(rollout.observation)
+    with torch.no_grad():
+        log_pi = policy.log_prob(policy(rows), replica_rows(rollout.action))
+    return time_rows(log_pi, *rollout.mask.shape[::2])
+
+
+def test_the_sampled_bonus_is_the_analytic_one_on_average():
+    """π = (1/4, 3/4): one slot takes the first action, three the second."""
+    start = [0.0, math.log(3.0)]
+    rollout = random_rollout(0, steps=1, slots=4)
+    taken = torch.tensor([0, 1, 1, 1]).expand(1, R, 4)
+    rollout = replace(rollout, action=taken, observation=torch.ones(1, R, 4, D))
+    policy = CategoricalLinear(spec(), SEEDS, start)
+    nothing = torch.zeros(1, R, 4)
+    analytic = score_gradient(policy, rollout, nothing, 1.0)[0]
+    sampled = score_gradient(policy, rollout, nothing, 1.0, sampled_entropy=True)[0]
+    assert analytic.abs().max() > 0.1
+    torch.testing.assert_close(sampled, analytic, rtol=1e-5, atol=1e-6)
+
+
+@every
+@pytest.mark.parametrize("entropy", ["analytic", "monte_carlo"])
+def test_the_bonus_follows_each_replicas_schedule(make, complete, entropy):
+    rollout, policy = random_rollout(2, complete), policy_of()
+    baseline = baseline_of(rollout)
+    schedule = {"start": 0.4, "end": 0.0, "until": 0.5}
+    fading = make(entropy=entropy, entropy_coefficient=schedule)
+    rollout = replace(rollout, progress=torch.tensor([0.0, 0.25, 0.75], dtype=torch.float64))
+    found = fading(policy, rollout, baseline).gradient
+    for r, coefficient in enumerate([0.4, 0.2, 0.0]):
+        constant = make(entropy=entropy, entropy_coefficient=coefficient)
+        assert_same(found[r], constant(policy, rollout, baseline).gradient[r].double())
 
 
 @every
@@ -294,6 +343,7 @@ def test_a_finished_slot_weighs_exactly_zero(make):
         ("discount", -0.1),
         ("discount", math.nan),
         ("entropy_coefficient", "much"),
+        ("entropy", "sampled"),
         ("time_limit", "stop"),
     ],
 )
