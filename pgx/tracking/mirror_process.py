@@ -124,34 +124,35 @@ class Sender:
 def main(directory: Path, mode: str | None = None) -> None:
     """Mirror a part until its trainer ends, then close its runs.
 
-    A server that cannot be reached ends the process and begins it anew, offline: every row is
-    still in the part's files.
+    If the server does not let the runs be opened, the process begins anew, offline: every row is in
+    the part's files. Anything else that goes wrong ends it; the next one sends what is missing.
+
+    Args:
+        directory: of the part.
+        mode: overrides the config's.
     """
     _step_back()
     with PartLock(directory / FOLDER):
         ended = _ended_within(0.0 if mode else FIRST_S)
-        try:
-            sender = Sender(directory, mode)
-            while not ended:
-                sender.send()
-                ended = _ended_within(POLL_S)
-            sender.finish()
-        except Exception:
-            if mode == "offline" or _mode(directory) == "offline":
-                raise
-            traceback.print_exc()
-            print("W&B does not answer as it should: offline from here", file=sys.stderr)
-            sys.stderr.flush()
-            words = ["-m", "pgx.tracking.mirror_process", str(directory), "offline"]
-            os.execv(sys.executable, [sys.executable, "-P", *words])
+        sender = _open(directory, mode)
+        while not ended:
+            sender.send()
+            ended = _ended_within(POLL_S)
+        sender.finish()
     sys.stderr.flush()
     os._exit(0)  # wandb's own ending may wait for the network; every run is closed already
 
 
-def _mode(directory: Path) -> str:
-    from pgx.tracking.wandb_runs import Job
-
-    return Job.of(directory).mode
+def _open(directory: Path, mode: str | None) -> Sender:
+    try:
+        return Sender(directory, mode)
+    except Exception:
+        if mode == "offline":
+            raise
+        traceback.print_exc()
+        print("the runs could not be opened: once more, offline", file=sys.stderr, flush=True)
+        words = ["-P", "-m", "pgx.tracking.mirror_process", str(directory), "offline"]
+        os.execv(sys.executable, [sys.executable, *words])
 
 
 def _step_back() -> None:

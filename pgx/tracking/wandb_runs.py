@@ -104,11 +104,12 @@ _NOT_OF_THE_RUN = frozenset(
 
 
 class Runs:
-    """The W&B runs of a part, opened anew by every mirror process.
+    """The W&B runs of a part, continued by every mirror process of the part.
 
-    Offline, a process writes each run whole, from its first point, in the place of what earlier
-    ones left: the part's rows are all there, and so one file holds all of a run. Online, a run of
-    the same id is resumed where the server's knowledge ends.
+    The same rows always make the same points, so a process sends those that W&B lacks. Online the
+    server says how far its run goes. Offline `wandb sync` appends one process's files to another's,
+    so a process begins where the last one noted that it had come to; files of one that was killed
+    are written again, unless they have been sent.
 
     Args:
         job: what they say about themselves.
@@ -120,37 +121,61 @@ class Runs:
     def __init__(self, job: Job) -> None:
         self.job, self.folder = job, job.directory / FOLDER
         before = read_state(self.folder) or {}
-        self._resumes = job.mode == before.get("mode") == "online"
-        self.points: int = before.get("points", job.points)
+        elsewhere = any(before.get(name) != getattr(job, name) for name in ("project", "entity"))
+        self._before: dict[str, Any] = {} if elsewhere else before
+        self.points: int = self._before.get("points", job.points)
         self._runs: dict[int, wandb.Run] = {}
         self._state: dict[str, Any] = {}
 
     def open(self) -> None:
         """Open one run per seed."""
-        for earlier in self.folder.glob("offline-run-*"):
-            shutil.rmtree(earlier, ignore_errors=True)
+        online = self.job.mode == "online"
         self._state = {
             **{name: getattr(self.job, name) for name in ("mode", "project", "entity")},
             "points": self.points,
             "closed": False,
             "runs": {},
         }
+        begun = {} if online else {seed: self._begin(seed) for seed in self.job.seeds}
         for seed in self.job.seeds:
             run = wandb.init(settings=self._settings(seed), config=self._config(seed))
             run.define_metric("decisions")
             run.define_metric("*", step_metric="decisions")
             self._runs[seed] = run
+            step = run.starting_step - 1 if online else begun[seed]
             self._state["runs"][str(seed)] = {
                 "id": run.id,
-                "url": run.url if self.job.mode == "online" else None,
+                "url": run.url if online else None,
                 "directory": Path(run.settings.sync_dir).name,
-                "step": run.starting_step - 1,  # of the last point that W&B has
+                "begun": step,
+                "step": step,
                 "decisions": 0,
             }
+        if online:
+            self._remove_unsent("offline-run-*")
         self.note()
 
+    def _begin(self, seed: int) -> int:
+        """The step of the last point that earlier processes sent, or left for `wandb sync`."""
+        if not self._before:
+            self._remove_unsent(f"offline-run-*-{run_id(self.job.config_hash, seed)}")
+            return -1
+        entry = self._before["runs"][str(seed)]
+        if self._before["closed"]:
+            return int(entry["step"])
+        online = self._before["mode"] == "online"  # nobody knows what arrived
+        again = online or self._remove_unsent(entry["directory"])
+        return int(entry["begun" if again else "step"])
+
+    def _remove_unsent(self, pattern: str) -> bool:
+        """Remove what lies there for `wandb sync` and was not sent yet; whether anything did."""
+        unsent = [path for path in self.folder.glob(pattern) if not list(path.glob("*.synced"))]
+        for path in unsent:
+            shutil.rmtree(path, ignore_errors=True)
+        return bool(unsent)
+
     def log(self, seed: int, points: Iterable[Point]) -> None:
-        """Send a replica's points; those that the server has already are left out."""
+        """Send a replica's points; those that W&B has already are left out."""
         entry = self._state["runs"][str(seed)]
         for point in points:
             if point.step > entry["step"]:
@@ -194,7 +219,7 @@ class Runs:
             run_job_type="train",
             run_tags=tuple(fitted(tag, _LONGEST_TAG) for tag in (job.study, job.environment)),
             reinit="create_new",
-            resume="allow" if self._resumes else None,
+            resume="allow" if job.mode == "online" and self._before else None,
             init_timeout=INIT_S,
             finish_timeout=FINISH_S if job.mode == "online" else 0,
             finish_timeout_raises=True,
