@@ -89,9 +89,12 @@ class Mirror:
         return self.folder / LOG
 
     def _tell(self, code: int) -> None:
-        state: dict[str, Any] = read_state(self.folder) or {}
-        if code or not state.get("closed"):
+        state: dict[str, Any] = read_state(self.folder) or {"mode": None, "closed": False}
+        if code or not state["closed"]:
             line = f"its process ended with {code}, see {self._log}; no row of training is lost"
+            if state["mode"] == "online":
+                part = shlex.quote(str(self.folder.parent))
+                line += f"; to send the rest: python -m pgx.tracking.mirror_process {part} online"
             self._say(logging.WARNING, line)
             return
         count = f"{len(state['runs'])} run{'s' * (len(state['runs']) > 1)}"
@@ -99,10 +102,14 @@ class Mirror:
             url = str(next(iter(state["runs"].values()))["url"])
             self._say(logging.INFO, f"{count} in {url.rpartition('/runs/')[0]}")
             return
-        failed = "no answer as expected, kept " if self.mode == "online" else ""
-        level = logging.WARNING if failed else logging.INFO
         paths = f"{shlex.quote(str(self.folder))}/offline-run-*"
-        self._say(level, f"{failed}{count} offline; to send: wandb sync {paths}")
+        if self.mode == "online":
+            line = (
+                f"could not be reached, see {self._log}; {count} kept, to send: wandb sync {paths}"
+            )
+            self._say(logging.WARNING, line)
+            return
+        self._say(logging.INFO, f"{count} offline; to send: wandb sync {paths}")
 
     def _say(self, level: int, line: str) -> None:
         log.log(level, "W&B: %s", line)

@@ -147,12 +147,14 @@ def _open(directory: Path, mode: str | None) -> Sender:
     try:
         return Sender(directory, mode)
     except Exception:
+        from pgx.tracking.mirror import environment
+
         if mode == "offline":
             raise
         traceback.print_exc()
         print("the runs could not be opened: once more, offline", file=sys.stderr, flush=True)
         words = ["-P", "-m", "pgx.tracking.mirror_process", str(directory), "offline"]
-        os.execv(sys.executable, [sys.executable, *words])
+        os.execve(sys.executable, [sys.executable, *words], environment(os.environ))
 
 
 def _step_back() -> None:

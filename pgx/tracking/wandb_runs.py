@@ -20,7 +20,7 @@ from pgx.tracking.grid import Point
 from pgx.tracking.manifest import read_manifest
 from pgx.tracking.runs_state import FOLDER, read_state, write_state
 
-INIT_S = 20.0  #: after which an online server counts as unreachable
+INIT_S = 15.0  #: after which an online server counts as unreachable
 FINISH_S = 20.0  #: for what is still to be sent when a run is closed; all runs close at once
 
 _LONGEST = 128  #: characters of a group's or run's name that W&B takes
