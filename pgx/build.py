@@ -14,12 +14,16 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from pgx.baselines.base import BaselineModel
+from pgx.baselines.none import NoBaseline
 from pgx.environments.base import Environment
 from pgx.errors import ConfigError, check_choice, check_flag, check_number, suggest
+from pgx.estimators.behaviour_cloning import BehaviourCloning
 from pgx.estimators.reinforce import Reinforce
+from pgx.expert import load_expert
 from pgx.module import Ingredients
 from pgx.normalization import Normalization
 from pgx.optimizers.base import Optimizer
+from pgx.policies.base import Policy
 from pgx.tracking.account import check_tracker
 
 
@@ -38,12 +42,22 @@ def build(config: DictConfig, seeds: Sequence[int]) -> Ingredients:
         if isinstance(baseline, BaselineModel):
             baseline.attach(policy)
         normalization = _normalization(config, env, estimator)
-        parts = Ingredients(env, policy, estimator, baseline, optimizer, normalization)
+        acts = _behaviour(config, env, estimator)
+        parts = Ingredients(env, policy, estimator, baseline, optimizer, normalization, acts)
         _check_fit(parts, config)
     except BaseException:
         env.close()
         raise
     return parts
+
+
+def build_environment(
+    config: DictConfig, seeds: Sequence[int], slots: int | None = None
+) -> Environment:
+    """The environment alone, with other slots than the config's if given."""
+    sizes = {} if slots is None else {"slots": slots}
+    made: Environment = _make(config, "environment", seeds=seeds, **sizes)
+    return made
 
 
 def option(config: DictConfig, group: str) -> str:
@@ -82,6 +96,13 @@ def _normalization(
     return made if made.observations or made.returns else None
 
 
+def _behaviour(config: DictConfig, env: Environment, estimator: Reinforce) -> Policy | None:
+    """Who acts, if it is not the policy that learns: the expert that is to be copied."""
+    if not isinstance(estimator, BehaviourCloning):
+        return None
+    return load_expert(estimator, env.spec, env.replicas, config.allow_targets, _make)
+
+
 def _signature(group: str, error: TypeError, node: DictConfig) -> str:
     """A wrong argument of a constructor, as one line about a key."""
     text = " ".join(str(error).split())
@@ -100,6 +121,8 @@ def _check_fit(parts: Ingredients, config: DictConfig) -> None:
     mine, theirs = option(config, "estimator"), option(config, "baseline")
     if estimator.needs_value and not baseline.predicts:
         raise ConfigError(f"{mine} {theirs}: it needs a baseline that predicts; use baseline=value")
+    if parts.behaviour is not None and not isinstance(baseline, NoBaseline):
+        raise ConfigError(f"{mine} {theirs}: a copy weighs every row alike; use baseline=none")
     if estimator.time_limit == "bootstrap" and not baseline.predicts:
         raise ConfigError(
             f"estimator.time_limit=bootstrap needs baseline=value, not {theirs}: "

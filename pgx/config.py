@@ -15,7 +15,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from yaml import YAMLError
 
 from pgx.errors import ConfigError, suggest
@@ -74,7 +74,7 @@ def compose_config(overrides: Sequence[str], extra: Sequence[Path] = ()) -> Dict
     except YAMLError as error:
         raise ConfigError(f"a config is no YAML: {' '.join(str(error).split())}") from error
     _check_keys(config)
-    _check_targets(config)
+    check_targets(config)
     return config
 
 
@@ -124,6 +124,12 @@ def _bad_override(error: Exception, overrides: Sequence[str], extra: Sequence[Pa
     if isinstance(error, OverrideParseException):
         return f"'{error.override}' does not parse: write key=value, in quotes if it has blanks"
     text = " ".join(str(error).split())
+    where = getattr(error, "full_key", "")
+    if isinstance(error, MissingMandatoryValue):
+        return f"{where} is needed: give it as {where}=VALUE"
+    if found := re.search(r"Interpolation key '([^']+)' not found", text):
+        other = "baseline=none" if where.startswith("baseline.") else "another option"
+        return f"{where} follows {found[1]}, which is not a key here: choose {other}"
     found = re.search(r"Could not override '([^']+)'|Key '([^']+)' is not in struct", text)
     if found is None:
         return text.split(". ")[0].split(" See https")[0]
@@ -148,8 +154,12 @@ def _chosen(overrides: Sequence[str], extra: Sequence[Path]) -> DictConfig:
     return _compose([*kept, search_path(extra)])
 
 
-def _check_targets(config: DictConfig) -> None:
-    """Refuse import paths that a shared config could smuggle in."""
+def check_targets(config: DictConfig) -> None:
+    """Refuse import paths that a shared config could smuggle in.
+
+    Raises:
+        ConfigError: one outside pgx, torch.nn, torch.optim and the config's ``allow_targets``.
+    """
     allowed = (*TARGETS, *(f"{name}." for name in config.allow_targets))
     for key, target in _targets(OmegaConf.to_container(config, resolve=True), ""):
         if not _defined_in(str(target), allowed):

@@ -49,6 +49,12 @@ class Ingredients:
     baseline: BaselineModel
     optimizer: Callable[..., Optimizer]
     normalization: Normalization | None = None
+    behaviour: Policy | None = None  #: who acts, if it is not the policy that learns
+
+    @property
+    def networks(self) -> list[torch.nn.Module]:
+        """All that has parameters."""
+        return [net for net in (self.policy, self.baseline, self.behaviour) if net is not None]
 
 
 class PolicyGradient(pl.LightningModule):
@@ -86,7 +92,8 @@ class PolicyGradient(pl.LightningModule):
         self.estimator, self.tracker = parts.estimator, tracker
         self.normalization, self.rollouts_reused = parts.normalization, rollouts_reused
         streams, horizon = Streams(self.seeds, self.env.slots), self.estimator.horizon
-        self.collect = Collector(self.policy, self.env, streams, horizon, self.normalization)
+        actor = parts.behaviour or self.policy
+        self.collect = Collector(actor, self.env, streams, horizon, self.normalization)
         self.learners = [parts.optimizer(self.policy.flat.data)]
         if self.baseline.flat is not None and self.baseline.flat is not self.policy.flat:
             rate = self.baseline.learning_rate

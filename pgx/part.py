@@ -96,7 +96,7 @@ def _train(plan: PartPlan, command: Sequence[str], console: Console, mirror: Mir
         tune_allocator()
     torch.set_num_threads(min(threads(config), len(plan.seeds)))
     parts = build(config, plan.seeds)
-    for network in (parts.policy, parts.baseline):  # before the optimizers take hold of them
+    for network in parts.networks:  # before the optimizers take hold of them
         network.to(torch.device(config.device))
     tracker = FileTracker(plan.directory, plan.seeds, parts.env.slots)
     manifest = _manifest(plan, type(parts.env), command)

@@ -199,7 +199,8 @@ class Collector:
     ) -> np.ndarray:
         """One decision of every active slot, written to ``row``; bool ``[R, N]``, which ended."""
         env, storage = self.env, self._storage
-        shown = env.observation if self._view is None else self._view(env.observation)
+        raw = self._view is None or self.policy.sees_raw
+        shown = env.observation if raw else self._view(env.observation)
         action, outputs = act(torch.from_numpy(shown), noise)
         storage.write(row, env.observation, action, outputs)
         step = env.step(action, active)

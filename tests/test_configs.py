@@ -18,7 +18,7 @@ CONFIGS = sorted((ROOT / "conf").rglob("*.yaml"))
 
 INGREDIENTS = ("environment", "policy", "estimator", "baseline", "optimizer")  #: of an arm
 PRESETS = ("experiment", "study")  #: groups that only choose among ingredients
-BESIDES = ("wandb",)  #: groups that say nothing of what is computed
+BESIDES = ("wandb", "evaluation")  #: groups that say nothing of what is learned
 OPTIONS = [(path.parent.name, path.stem) for path in CONFIGS if path.parent.name in INGREDIENTS]
 EXPERIMENTS = sorted(path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml"))
 SEEDS = (3, 5)
@@ -82,7 +82,12 @@ def target(path: Path) -> str:
 
 #: What an option needs beside it.
 PENDULUM = ("environment=gymnasium", "environment.id=Pendulum-v1")
-BESIDE = {"gaussian_mlp": PENDULUM, "gaussian_shared": PENDULUM}
+EXPERT = ("baseline=none", "estimator.expert=outputs/adhoc/a2c/cartpole-v1/seeds-0-4")
+BESIDE = {
+    "gaussian_mlp": PENDULUM,
+    "gaussian_shared": PENDULUM,
+    "behaviour_cloning": EXPERT,  # the option and the preset
+}
 
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
@@ -100,7 +105,7 @@ def test_a_key_that_no_class_uses_fails(group: str, option: str) -> None:
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_every_experiment_composes(experiment: str) -> None:
-    config = composed(f"experiment={experiment}")
+    config = composed(f"experiment={experiment}", *BESIDE.get(experiment, ()))
     assert OmegaConf.to_container(config, resolve=True)
     assert set(build(config)) == set(INGREDIENTS)
 
@@ -110,7 +115,7 @@ def test_every_key_of_an_experiment_takes_effect(experiment: str) -> None:
     preset = OmegaConf.load(ROOT / "conf" / "experiment" / f"{experiment}.yaml")
     assert isinstance(preset, DictConfig)
     del preset["defaults"]
-    config = composed(f"experiment={experiment}")
+    config = composed(f"experiment={experiment}", *BESIDE.get(experiment, ()))
     assert OmegaConf.merge(config, preset) == config
 
 

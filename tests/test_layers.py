@@ -21,9 +21,10 @@ LAYERS = (
     {"policies", "baselines", "environments"},
     {"estimators"},
     {"rollout", "normalization", "optimizers"},
-    {"module", "callbacks", "progress", "checkpoint", "tracking", "allocator", "freeze"},
+    {"module", "callbacks", "progress", "checkpoint", "tracking", "allocator", "freeze"}
+    | {"evaluation"},
     {"train", "sweep", "report", "cli", "records", "tables", "export", "status"}
-    | {"config", "names", "build", "part", "__main__", "doctor", "init", "bench"},
+    | {"config", "names", "build", "expert", "part", "__main__", "doctor", "init", "bench"},
 )
 
 #: Third-party packages that become known at a layer; the layers above know them as well.

@@ -35,6 +35,7 @@ class Policy(nn.Module, ABC):
     net: Network
     outputs: int
     noise_words: int
+    sees_raw = False  #: whether its actor takes observations as they are, before normalisation
 
     def __init__(self, spec: EnvSpec, seeds: Sequence[int]) -> None:
         super().__init__()
