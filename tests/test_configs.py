@@ -82,10 +82,13 @@ def target(path: Path) -> str:
 
 #: What an option needs beside it.
 PENDULUM = ("environment=gymnasium", "environment.id=Pendulum-v1")
+GAUSSIAN = ("policy=gaussian_mlp",)
 EXPERT = ("baseline=none", "estimator.expert=outputs/adhoc/a2c/cartpole-v1/seeds-0-4")
 BESIDE = {
     "gaussian_mlp": PENDULUM,
     "gaussian_shared": PENDULUM,
+    "pendulum": GAUSSIAN,
+    "mountain_car_continuous": GAUSSIAN,
     "behaviour_cloning": EXPERT,  # the option and the preset
 }
 

@@ -22,7 +22,7 @@ PARTS = {
     "policies": {"base", "categorical", "gaussian"},
     "baselines": {"base", "critic"},
     "optimizers": {"base"},
-    "environments": {"base", "tabular", "exact"},
+    "environments": {"base", "classic", "tabular", "exact"},
 }
 
 

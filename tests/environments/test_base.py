@@ -10,11 +10,15 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
+from pgx.environments.acrobot import Acrobot
 from pgx.environments.base import Environment
 from pgx.environments.cartpole import CartPole
 from pgx.environments.corridor import Corridor
 from pgx.environments.exact import MDP
 from pgx.environments.gymnasium import Gymnasium
+from pgx.environments.mountain_car import MountainCar
+from pgx.environments.mountain_car_continuous import MountainCarContinuous
+from pgx.environments.pendulum import Pendulum
 from pgx.environments.tabular import Tabular
 from pgx.errors import ConfigError
 from pgx.types import Transition
@@ -35,12 +39,16 @@ def random_tabular(seeds, slots) -> Tabular:
 
 ENVIRONMENTS: dict[str, Make] = {
     "cartpole": lambda seeds, slots: CartPole(seeds, slots, max_episode_steps=12),
+    "acrobot": lambda seeds, slots: Acrobot(seeds, slots, 12),
+    "pendulum": lambda seeds, slots: Pendulum(seeds, slots, 12),
+    "mountain_car": lambda seeds, slots: MountainCar(seeds, slots, 12),
+    "mountain_car_continuous": lambda seeds, slots: MountainCarContinuous(seeds, slots, 12),
     "corridor": lambda seeds, slots: Corridor(seeds, slots, max_steps=9),
     "tabular": random_tabular,
     "sync": lambda seeds, slots: Gymnasium(seeds, slots, "CartPole-v1", "sync", 12),
     "async": lambda seeds, slots: Gymnasium(seeds, slots, "CartPole-v1", "async", 12),
     "vector": lambda seeds, slots: Gymnasium(seeds, slots, "CartPole-v1", "vector_entry_point", 12),
-    "pendulum": lambda seeds, slots: Gymnasium(seeds, slots, "Pendulum-v1", "sync", 12),
+    "box": lambda seeds, slots: Gymnasium(seeds, slots, "Pendulum-v1", "sync", 12),
 }
 
 
