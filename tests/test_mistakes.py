@@ -42,6 +42,24 @@ MISTAKES = {
         "environment.slots=1",
         "at least 2",
     ),
+    "no value output": ("baseline=shared_value", "shared_value", "policy=categorical_shared"),
+    "outputs of a module": (
+        "policy=lifted +policy.network.out_features=3",
+        "policy.network: Linear gives [B, 3]",
+        "give [B, 2]",
+    ),
+    "argument of a module": (
+        "policy=lifted +policy.network.with=3",
+        "policy.network.with",
+        "in_features",
+    ),
+    "instance of a module": (
+        "policy=lifted policy.network._partial_=false +policy.network.in_features=4 "
+        "+policy.network.out_features=2",
+        "policy.network._partial_",
+        "true",
+    ),
+    "no expert": ("experiment=behaviour_cloning", "estimator.expert", "estimator.expert=VALUE"),
     "continuous actions": (
         "environment=gymnasium environment.id=Pendulum-v1",
         "policy",
