@@ -42,7 +42,7 @@ every = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 
 def actions(env: Classic, rng: np.random.Generator) -> np.ndarray:
     """Actions that go with the movement two times out of three, which gets anywhere."""
-    moving = np.sign(env.state[..., -1 if env.spec.id != "Acrobot-v1" else 2])
+    moving = np.sign(env.state[..., -1])
     sign = np.where(rng.random((R, N)) < 0.67, moving, rng.integers(-1, 2, (R, N)))
     if env.spec.action_kind == "discrete":
         return (sign + 1).astype(np.int64)
