@@ -1,15 +1,17 @@
-"""The keys ``tracker`` and ``wandb``, and whether there is someone to log in as."""
+"""The keys ``tracker`` and ``wandb``, and what they need: a login, and a server that is there."""
 
 from __future__ import annotations
 
 import netrc
 import os
 import re
+import socket
 from configparser import ConfigParser
 from configparser import Error as ConfigParserError
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from omegaconf import DictConfig
 
@@ -17,6 +19,7 @@ from pgx.errors import ConfigError, check_choice, check_number
 from pgx.tracking.grid import MOST_POINTS
 
 _SERVER = "https://api.wandb.ai"
+_CONNECT_S = 5.0
 _LOGINS = ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE")
 
 
@@ -47,13 +50,28 @@ def _check_name(key: str, value: Any) -> None:
 
 def logged_in() -> bool:
     """Whether wandb will find a key: in the environment, its settings, or a netrc file."""
-    settings = _settings()
-    if any(os.environ.get(name) for name in _LOGINS) or settings.get("api_key"):
+    if any(os.environ.get(name) for name in _LOGINS) or _settings().get("api_key"):
         return True
-    host = urlsplit(os.environ.get("WANDB_BASE_URL") or settings.get("base_url") or _SERVER).netloc
     given = os.environ.get("NETRC")
     paths = [Path(given)] if given else [Path.home() / name for name in (".netrc", "_netrc")]
-    return any(_knows(path, host) for path in paths)
+    return any(_knows(path, urlsplit(_server()).netloc) for path in paths)
+
+
+def reachable() -> bool:
+    """Whether something listens where W&B should be; what lies behind a proxy is not asked."""
+    url = urlsplit(_server())
+    if getproxies().get(url.scheme):
+        return True
+    try:
+        port = url.port or (80 if url.scheme == "http" else 443)
+        socket.create_connection((url.hostname or "", port), timeout=_CONNECT_S).close()
+    except OSError:
+        return False
+    return True
+
+
+def _server() -> str:
+    return os.environ.get("WANDB_BASE_URL") or _settings().get("base_url") or _SERVER
 
 
 def _settings() -> dict[str, str]:

@@ -27,6 +27,16 @@ EPISODE_ROW = {
 #: of a row of metrics; the diagnostics follow, float64 each
 METRIC_ROW = {"seed": "int64", "iteration": "int64", "decisions": "int64", "wall_s": "float64"}
 
+#: of an episode of an evaluation; ``decisions`` are those of training that came before it
+EVALUATION_ROW = {
+    "seed": "int64",
+    "iteration": "int64",
+    "decisions": "int64",
+    "episode": "int64",
+    "return_raw": "float64",
+    "length": "int64",
+}
+
 _UPDATE = {
     "replica": np.int64,
     "episode": np.int64,

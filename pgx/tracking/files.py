@@ -1,8 +1,9 @@
 """The tracker that is always on: a part's rows in its own directory, appended as they appear.
 
-While a part trains, ``episodes.blocks`` and ``metrics.blocks`` grow by one block per iteration;
-`FileTracker.finish` turns them into ``episodes.parquet`` and ``metrics.parquet``. A file of a kind
-exists in one form or, if a process dies while compacting, in both with the same rows.
+While a part trains, ``episodes.blocks`` and ``metrics.blocks`` grow by one block per iteration, and
+``evaluations.blocks`` by one per evaluation, if there are any; `FileTracker.finish` turns them into
+``episodes.parquet``, ``metrics.parquet`` and ``evaluations.parquet``. A file of a kind exists in
+one form or, if a process dies while compacting, in both with the same rows.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from torch import Tensor
 from pgx.errors import RunFailed
 from pgx.tracking.atomic import remove_stale, replacing
 from pgx.tracking.blocks import BlockWriter, read_blocks
-from pgx.tracking.episodes import EPISODE_ROW, METRIC_ROW, RECENT, EpisodeLog
+from pgx.tracking.episodes import EPISODE_ROW, EVALUATION_ROW, METRIC_ROW, RECENT, EpisodeLog
 from pgx.types import Rollout
 
-KINDS = ("episodes", "metrics")
+KINDS = ("episodes", "metrics", "evaluations")
 
 
 class FileTracker:
@@ -32,12 +33,15 @@ class FileTracker:
         directory: of the part; created if absent.
         seeds: one per replica, R.
         slots: environment slots per replica, N.
+        evaluates: whether there is a file of evaluations.
 
     Attributes:
         log: the running sums of open episodes.
     """
 
-    def __init__(self, directory: Path, seeds: Sequence[int], slots: int) -> None:
+    def __init__(
+        self, directory: Path, seeds: Sequence[int], slots: int, evaluates: bool = False
+    ) -> None:
         self.directory = Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.seeds = np.asarray([int(seed) for seed in seeds], dtype=np.int64)
@@ -45,6 +49,7 @@ class FileTracker:
         self._ring = np.full((len(self.seeds), RECENT), np.nan)
         self._writers: dict[str, BlockWriter] = {}
         self._names: tuple[str, ...] | None = None
+        self._evaluates = evaluates
         self._before, self._begun = 0.0, time.perf_counter()
 
     @property
@@ -100,6 +105,37 @@ class FileTracker:
         }
         self._writers["metrics"].append(rows | metrics)
 
+    def record_evaluation(
+        self,
+        replicas: np.ndarray,
+        iteration: int,
+        decisions: np.ndarray,
+        episode: np.ndarray,
+        return_raw: np.ndarray,
+        length: np.ndarray,
+    ) -> None:
+        """Append the episodes of an evaluation of some replicas; an iteration was recorded before.
+
+        Args:
+            replicas: int64 ``[M]``, which.
+            iteration: the one it follows.
+            decisions: int64 ``[M]``, taken by each replica in training.
+            episode: int64 ``[M, E]``, number of each episode, from 0 within the replica.
+            return_raw: float64 ``[M, E]``.
+            length: int64 ``[M, E]``, decisions.
+        """
+        count = episode.shape[1]
+        self._writers["evaluations"].append(
+            {
+                "seed": np.repeat(self.seeds[replicas], count),
+                "iteration": np.full(episode.size, iteration),
+                "decisions": np.repeat(decisions, count),
+                "episode": episode.ravel(),
+                "return_raw": return_raw.ravel(),
+                "length": length.ravel(),
+            }
+        )
+
     def _metrics(self, diagnostics: dict[str, Tensor], chosen: np.ndarray) -> dict[str, np.ndarray]:
         """float64 columns of the chosen replicas, by way of one copy from the device."""
         names = tuple(diagnostics)
@@ -124,7 +160,8 @@ class FileTracker:
                 f"{found[0]} exists: load the state it belongs to, or remove it with discard()"
             )
         metric_row = METRIC_ROW | dict.fromkeys(names, "float64")
-        for kind, row in (("episodes", EPISODE_ROW), ("metrics", metric_row)):
+        rows = (("episodes", EPISODE_ROW), ("metrics", metric_row), ("evaluations", EVALUATION_ROW))
+        for kind, row in rows if self._evaluates else rows[:2]:
             self._writers[kind] = BlockWriter(self._paths(kind)[0], row)
 
     def _paths(self, kind: str) -> tuple[Path, Path]:
@@ -206,15 +243,17 @@ class FileTracker:
         """Turn the blocks into sorted parquet files, then remove them. Twice is fine.
 
         Rows are readable at every instant: each parquet file appears whole, and the blocks go when
-        both are there.
+        all are there.
         """
         import polars as pl
 
         self.close()
-        for kind, row, by in (
+        files = (
             ("episodes", EPISODE_ROW, ["seed", "episode"]),
             ("metrics", METRIC_ROW, ["seed", "iteration"]),
-        ):
+            ("evaluations", EVALUATION_ROW, ["seed", "episode"]),
+        )
+        for kind, row, by in files if self._evaluates else files[:2]:
             blocks, parquet = self._paths(kind)
             if not blocks.exists() and parquet.exists():
                 continue

@@ -1,9 +1,9 @@
 """The process beside training that mirrors a part's rows to W&B: ``python -m`` this, a directory.
 
 It reads what training wrote and never talks to it: standard input is a pipe whose other end only
-the trainer holds, and its end, however it comes, means that no row follows. It takes the
-processor's spare time only, begins late and wakes seldom, because a second busy process can halve
-the speed of a trainer with two threads.
+the trainer holds, and its end, however it comes, means that no row follows. It begins
+late, wakes seldom and, while there is training, takes spare time of the processor only: a second
+busy process can halve the speed of a trainer with two threads.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ if TYPE_CHECKING:  # imported when there is something to do, for it takes a seco
 
 FIRST_S = 30.0  #: after which rows are sent for the first time; a short run ends before
 POLL_S = 10.0  #: between looks at the rows
+PATIENCE_S = 60.0  #: with a server that does not answer, while there is training
+HURRY_S = 10.0  #: with the same when training is over, and the trainer waits
 
 ENDED = ("finished", "failed")  #: statuses of a seed that trains no more
 
@@ -75,17 +77,21 @@ class Sender:
 
     Args:
         directory: of the part.
-        mode: ``offline`` overrides the config.
+        mode: overrides the config's.
+        patience_s: with a server that does not let the runs be opened.
     """
 
-    def __init__(self, directory: Path, mode: str | None) -> None:
+    def __init__(self, directory: Path, mode: str | None, patience_s: float) -> None:
+        from pgx.tracking.account import reachable
         from pgx.tracking.grid import Grid
         from pgx.tracking.wandb_runs import Job, Runs
 
         job = Job.of(directory, mode)
+        if job.mode == "online" and not reachable():
+            raise ConnectionError("nothing answers where W&B should be")
         self.directory, self.mode, self.seeds = directory, job.mode, job.seeds
         self._rows = Rows(directory)
-        self._runs: Runs = Runs(job)
+        self._runs: Runs = Runs(job, patience_s)
         self._grids: dict[int, Grid] = {
             seed: Grid(job.budget, self._runs.points) for seed in job.seeds
         }
@@ -131,10 +137,13 @@ def main(directory: Path, mode: str | None = None) -> None:
         directory: of the part.
         mode: overrides the config's.
     """
-    _step_back()
+    for number in (signal.SIGINT, signal.SIGHUP):  # of the trainer's terminal: it tells us itself
+        signal.signal(number, signal.SIG_IGN)
     with PartLock(directory / FOLDER):
         ended = _ended_within(0.0 if mode else FIRST_S)
-        sender = _open(directory, mode)
+        if not ended:
+            _step_back()
+        sender = _open(directory, mode, HURRY_S if ended else PATIENCE_S)
         while not ended:
             sender.send()
             ended = _ended_within(POLL_S)
@@ -143,24 +152,21 @@ def main(directory: Path, mode: str | None = None) -> None:
     os._exit(0)  # wandb's own ending may wait for the network; every run is closed already
 
 
-def _open(directory: Path, mode: str | None) -> Sender:
-    try:
-        return Sender(directory, mode)
-    except Exception:
-        from pgx.tracking.mirror import environment
+def _open(directory: Path, mode: str | None, patience_s: float) -> Sender:
+    from pgx.tracking.mirror import COMMAND, environment
 
+    try:
+        return Sender(directory, mode, patience_s)
+    except Exception:
         if mode == "offline":
             raise
         traceback.print_exc()
         print("the runs could not be opened: once more, offline", file=sys.stderr, flush=True)
-        words = ["-P", "-m", "pgx.tracking.mirror_process", str(directory), "offline"]
-        os.execve(sys.executable, [sys.executable, *words], environment(os.environ))
+        os.execve(COMMAND[0], [*COMMAND, str(directory), "offline"], environment(os.environ))
 
 
 def _step_back() -> None:
-    """Give way to everyone, also where the kernel groups processes by session; outlive Ctrl-C."""
-    for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+    """Give way to training, also where the kernel shares processors out between sessions."""
     os.nice(19)
     with suppress(OSError):
         Path("/proc/self/autogroup").write_text("19")

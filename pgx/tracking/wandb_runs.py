@@ -20,7 +20,6 @@ from pgx.tracking.grid import Point
 from pgx.tracking.manifest import read_manifest
 from pgx.tracking.runs_state import FOLDER, read_state, write_state
 
-INIT_S = 15.0  #: after which an online server counts as unreachable
 FINISH_S = 20.0  #: for what is still to be sent when a run is closed; all runs close at once
 
 _LONGEST = 128  #: characters of a group's or run's name that W&B takes
@@ -113,13 +112,15 @@ class Runs:
 
     Args:
         job: what they say about themselves.
+        patience_s: after which a server that does not let a run be opened counts as unreachable.
 
     Attributes:
         points: at most, per replica; as in the part's first process.
     """
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, patience_s: float) -> None:
         self.job, self.folder = job, job.directory / FOLDER
+        self._patience_s = patience_s
         before = read_state(self.folder) or {}
         elsewhere = any(before.get(name) != getattr(job, name) for name in ("project", "entity"))
         self._before: dict[str, Any] = {} if elsewhere else before
@@ -220,7 +221,7 @@ class Runs:
             run_tags=tuple(fitted(tag, _LONGEST_TAG) for tag in (job.study, job.environment)),
             reinit="create_new",
             resume="allow" if job.mode == "online" and self._before else None,
-            init_timeout=INIT_S,
+            init_timeout=self._patience_s,
             finish_timeout=FINISH_S if job.mode == "online" else 0,
             finish_timeout_raises=True,
             **_QUIET,
