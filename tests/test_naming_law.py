@@ -22,7 +22,8 @@ PARTS = {
     "policies": {"base", "categorical", "gaussian"},
     "baselines": {"base", "critic"},
     "optimizers": {"base"},
-    "environments": {"base", "classic", "tabular", "exact"},
+    "environments": {"base", "classic", "tabular", "exact"}
+    | {"gymnasium_backends", "gymnasium_spaces"},
 }
 
 

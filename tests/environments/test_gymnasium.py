@@ -52,14 +52,69 @@ class Boxed(gym.Env):
         return 3 + int(total) % 4, total, False, False, {}
 
 
+class Mixed(gym.Env):
+    """Shows spaces within spaces, and in ``last`` the two choices it took (1 or 2, and 0 to 2)."""
+
+    observation_space = spaces.Dict(
+        {
+            "box": spaces.Box(-9, 9, (2, 2), np.float64),
+            "place": spaces.Discrete(3, start=1),
+            "pair": spaces.Tuple((spaces.MultiBinary(2), spaces.Discrete(2))),
+            "last": spaces.MultiDiscrete([2, 3], start=[1, 0]),
+        }
+    )
+    action_space = spaces.MultiDiscrete([2, 3], start=[1, 0])
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return self.show(np.array([1, 0])), {}
+
+    def show(self, last):
+        self.shown = {
+            "box": self.np_random.integers(-9, 9, (2, 2)).astype(np.float64),
+            "place": 1 + int(self.np_random.integers(3)),
+            "pair": (self.np_random.integers(0, 2, 2).astype(np.int8), 1),
+            "last": last,
+        }
+        return self.shown
+
+    def step(self, action):
+        assert action in self.action_space
+        return self.show(action), float(10 * action[0] + action[1]), False, False, {}
+
+
+class Image(gym.Env):
+    """Shows an image of bytes; its switches pay as the binary number they spell."""
+
+    observation_space = spaces.Box(0, 255, (4, 3, 2), np.uint8)
+    action_space = spaces.MultiBinary(3)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return np.arange(24, dtype=np.uint8).reshape(4, 3, 2) + 200, {}
+
+    def step(self, action):
+        assert action in self.action_space
+        reward = float(action @ [4, 2, 1])
+        return np.full((4, 3, 2), reward, dtype=np.uint8), reward, False, False, {}
+
+
 class Unreadable(gym.Env):
-    observation_space = spaces.Dict({"a": spaces.Discrete(2)})
+    observation_space = spaces.Dict({"a": spaces.Tuple((spaces.Discrete(2), spaces.Text(3)))})
     action_space = spaces.Discrete(2)
 
 
 class Unplayable(gym.Env):
     observation_space = spaces.Discrete(2)
-    action_space = spaces.MultiDiscrete([2, 3])
+
+    def __init__(self, kind: str = "many") -> None:
+        self.action_space = {
+            "many": spaces.MultiDiscrete([5, 13]),
+            "switches": spaces.MultiBinary([70]),
+            "dict": spaces.Dict({"a": spaces.Discrete(2)}),
+            "tuple": spaces.Tuple((spaces.Discrete(2),)),
+            "whole": spaces.Box(0, 3, (2,), np.int64),
+        }[kind]
 
 
 class SameStep(VectorEnv):
@@ -71,12 +126,12 @@ class SameStep(VectorEnv):
 
 @pytest.fixture(autouse=True)
 def registered():
-    kinds = {"Counting": Counting, "Boxed": Boxed, "Unreadable": Unreadable}
-    for name, kind in {**kinds, "Unplayable": Unplayable}.items():
-        gym.register(f"pgx/{name}-v0", kind, vector_entry_point=SameStep)
+    kinds = (Counting, Boxed, Mixed, Image, Unreadable, Unplayable)
+    for kind in kinds:
+        gym.register(f"pgx/{kind.__name__}-v0", kind, vector_entry_point=SameStep)
     yield
-    for name in [*kinds, "Unplayable"]:
-        del gym.registry[f"pgx/{name}-v0"]
+    for kind in kinds:
+        del gym.registry[f"pgx/{kind.__name__}-v0"]
 
 
 @pytest.fixture
@@ -207,6 +262,105 @@ def test_boxes_and_one_hots(make, mode):
     assert step.next_observation.argmax(-1).tolist() == [[1, 3], [1, 1], [1, 1]]
 
 
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_spaces_within_spaces_are_flattened_as_gymnasium_does(make, mode):
+    env, twin, rng = make(id="pgx/Mixed-v0", vectorization=mode), Mixed(), np.random.default_rng(0)
+    assert env.spec.observation_shape == (16,) and env.spec.actions == 6
+    assert env.spec.action_kind == "discrete"
+    env.reset()
+    seeds = env._reserve._draw(np.zeros((R, N), dtype=np.int64), 1).ravel()
+    choices = [(first, second) for first in (1, 2) for second in (0, 1, 2)]
+    for row, seed in enumerate(seeds):  # every slot, in a game of its own
+        shown, place = twin.reset(seed=int(seed))[0], divmod(row, N)
+        active = np.zeros((R, N), dtype=bool)
+        active[place] = True
+        for _ in range(7):
+            flat = spaces.flatten(Mixed.observation_space, shown)
+            assert np.array_equal(env.observation[place], flat.astype(np.float32))
+            action = rng.integers(0, 6, (R, N))
+            shown, reward, *_ = twin.step(np.array(choices[action[place]]))
+            step = env.step(action, active)
+            assert step.reward[place] == reward
+
+
+def test_a_flattened_observation_by_hand(make):
+    """Keys in gymnasium's order: box, last, pair, place; every choice is one-hot."""
+    env = make(seeds=(7,), slots=1, id="pgx/Mixed-v0")
+    env.reset()
+    env.step(np.array([[5]]))  # the last of the six: 2 and 2
+    (inner,) = env._backend._envs
+    shown, flat = inner.unwrapped.shown, env.observation[0, 0]
+    parts = {
+        "box": shown["box"].ravel().tolist(),
+        "last": [0, 1, 0, 0, 1],
+        "pair": [*shown["pair"][0].tolist(), 0, 1],
+        "place": np.eye(3)[shown["place"] - 1].tolist(),
+    }
+    expected = [number for key in ("box", "last", "pair", "place") for number in parts[key]]
+    assert flat.tolist() == expected
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_images_keep_their_shape_and_switches_are_one_action(make, mode):
+    env = make(id="pgx/Image-v0", vectorization=mode)
+    assert env.spec.observation_shape == (4, 3, 2) and env.spec.actions == 8
+    env.reset()
+    assert env.observation.dtype == np.float32
+    assert np.array_equal(env.observation[2, 1].ravel(), np.arange(200, 224))
+    action = np.array([[0, 1], [5, 6], [7, 3]])
+    step = env.step(action)
+    assert np.array_equal(step.reward, action)
+    assert np.array_equal(step.next_observation[..., 3, 2, 1], action)
+
+
+def test_a_module_registers_an_environment_with_a_dict_space(make, tmp_path, monkeypatch):
+    (tmp_path / "pgx_test_rooms.py").write_text(
+        "import gymnasium as gym\n"
+        "from gymnasium import spaces\n\n\n"
+        "class Rooms(gym.Env):\n"
+        "    observation_space = spaces.Dict(room=spaces.Discrete(3), lit=spaces.MultiBinary(1))\n"
+        "    action_space = spaces.MultiDiscrete([3, 2])\n\n"
+        "    def reset(self, *, seed=None, options=None):\n"
+        "        return {'room': 0, 'lit': [0]}, {}\n\n"
+        "    def step(self, action):\n"
+        "        room, lit = action\n"
+        "        return {'room': room, 'lit': [lit]}, 1.0, bool(lit), False, {}\n\n\n"
+        "gym.register('Rooms-v0', Rooms)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    env = make(seeds=(4,), slots=2, id="pgx_test_rooms:Rooms-v0")
+    try:
+        env.reset()
+        step = env.step(np.array([[2, 5]]))  # (1, 0) and (2, 1)
+    finally:
+        del gym.registry["Rooms-v0"]
+    assert env.spec.id == "Rooms-v0" and env.spec.actions == 6
+    order = list(env._backend.observation_space.spaces)
+    expected = {"room": [[0, 1, 0], [0, 0, 1]], "lit": [[0], [1]]}
+    assert np.array_equal(
+        step.next_observation[0], np.hstack([expected[key] for key in order]).astype(np.float32)
+    )
+    assert step.terminated.tolist() == [[False, True]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "line"),
+    [
+        ("many", "takes a MultiDiscrete of 65 combinations, and at most 64 are enumerated"),
+        ("switches", f"takes a MultiBinary of {2**70} combinations, and at most 64"),
+        ("dict", "takes a Dict, not a Discrete, MultiDiscrete, MultiBinary or Box of floats"),
+        ("tuple", "takes a Tuple, not a Discrete"),
+        ("whole", "takes a Box of int64, not a Discrete"),
+    ],
+)
+def test_actions_that_cannot_be_chosen_are_refused_in_a_line(make, kind, line):
+    with pytest.raises(ConfigError) as caught:
+        make(id="pgx/Unplayable-v0", kwargs={"kind": kind})
+    said = str(caught.value)
+    assert said.startswith(f"environment.id='pgx/Unplayable-v0' {line}") and "\n" not in said
+    assert said.endswith(": register it behind a gymnasium ActionWrapper")
+
+
 @pytest.mark.parametrize(("id", "size"), [("Pendulum-v1", 3), ("Acrobot-v1", 6)])
 def test_steps_equal_gymnasiums(make, id, size):
     env, rng = make(id=id), np.random.default_rng(0)
@@ -261,8 +415,7 @@ def test_an_untouched_state_loads(make):
             r"^environment\.id='CartPol-v1' does not exist: did you mean 'CartPole-v1'\?$",
         ),
         ({"id": "nowhere:X-v0"}, r"^environment\.id='nowhere:X-v0' cannot be imported: No module"),
-        ({"id": "pgx/Unreadable-v0"}, r"^environment\.id='pgx/Unreadable-v0' shows a Dict, not"),
-        ({"id": "pgx/Unplayable-v0"}, r"^environment\.id=.* takes a MultiDiscrete of int64, not"),
+        ({"id": "pgx/Unreadable-v0"}, r"^environment\.id='pgx/Unreadable-v0' shows a Text, not"),
         ({"kwargs": {"no": 1}}, r"^environment\.kwargs .* unexpected keyword argument 'no'"),
         (
             {"max_episode_steps": 0},
@@ -296,7 +449,7 @@ def lacks(name: str):
 
 @pytest.mark.parametrize(
     ("name", "hint"),
-    [("box2d", r'run `pip install "gymnasium\[box2d\]"`'), ("jax", "pip install jax")],
+    [("box2d", r"pip install 'pgx-lab\[box2d\]'"), ("jax", "pip install jax")],
 )
 @pytest.mark.parametrize("mode", ["sync", "async"])
 def test_a_missing_package_says_what_to_install(make, name, hint, mode):
