@@ -85,10 +85,11 @@ def load_expert(
     if seed not in seeds:
         choices = ", ".join(map(str, seeds[:12]))
         raise ConfigError(f"estimator.expert_seed={seed}: the part has the seeds {choices}")
-    trained = make(config, "environment", seeds=[seed])
-    trained.close()
-    _check_spec(key, trained.spec, spec)
-    policy: Policy = make(config, "policy", spec=trained.spec, seeds=[seed] * replicas)
+    _check_spec(key, _trained_in(config, seed, make), spec)
+    try:
+        policy: Policy = make(config, "policy", spec=spec, seeds=[seed] * replicas)
+    except ConfigError as error:
+        raise ConfigError(f"{key}: {error}") from error
     state = _state(key, directory)
     row = state["parameters"][0][seeds.index(seed)]
     if row.shape != policy.flat.shape[1:]:
@@ -112,8 +113,20 @@ def _config(key: str, directory: Path, allowed: Sequence[str]) -> DictConfig:
     wanted = {"environment", "policy", "seeds", "allow_targets"}
     if not isinstance(config, DictConfig) or not wanted <= set(config):
         raise ConfigError(f"{key}: its {CONFIG} is not one of a trained part's")
-    check_targets(OmegaConf.merge(config, {"allow_targets": list(allowed)}))
+    try:
+        check_targets(OmegaConf.merge(config, {"allow_targets": list(allowed)}))
+    except ConfigError as error:
+        raise ConfigError(f"{key}: {error}") from error
     return config
+
+
+def _trained_in(config: DictConfig, seed: int, make: Make) -> EnvSpec:
+    """What the expert's environment is like: one slot of it is made and closed."""
+    if "slots" in config.environment:
+        config.environment.slots = 1
+    env = make(config, "environment", seeds=[seed])
+    env.close()
+    return env.spec
 
 
 def _check_spec(key: str, trained: EnvSpec, here: EnvSpec) -> None:

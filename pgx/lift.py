@@ -76,7 +76,7 @@ class LiftedNet(nn.Module):
         modules = []
         for high, low in words.reshape(-1, 2).tolist():
             with drawing_from(high << 32 | low):
-                modules.append(make())
+                modules.append(_made(make))
         _check(modules[0], self.shape, outputs, meaning)
         self._template = (modules[0],)  # out of sight of nn.Module: its parameters are not used
         self._places: list[tuple[str, torch.Size, int]] = []
@@ -147,6 +147,14 @@ class _Lifted(torch.autograd.Function):
         return None, torch.stack(rows), None
 
 
+def _made(make: Make) -> nn.Module:
+    try:
+        return make()
+    except (TypeError, ValueError, RuntimeError) as error:  # it does not like its arguments
+        text = " ".join(str(error).split())[:120]
+        raise ConfigError(f"{KEY}: an instance cannot be made ({text})") from error
+
+
 def _trained(module: nn.Module) -> dict[str, Tensor]:
     return {name: p for name, p in module.named_parameters() if p.requires_grad}
 
@@ -162,7 +170,8 @@ def _check(module: nn.Module, shape: tuple[int, ...], outputs: int, meaning: str
     for part in module.modules():
         if isinstance(part, nn.modules.lazy.LazyModuleMixin):
             raise ConfigError(f"{KEY}: {name} has a lazy layer; give its size")
-        if isinstance(part, nn.modules.batchnorm._BatchNorm | nn.modules.dropout._DropoutNd):
+        drops = isinstance(part, nn.modules.dropout._DropoutNd) and part.p > 0
+        if drops or isinstance(part, nn.modules.batchnorm._BatchNorm):
             layer = type(part).__name__
             raise ConfigError(f"{KEY}: {name} has {layer}, which pgx does not lift; leave it out")
     if not _trained(module):
@@ -181,6 +190,7 @@ def _check(module: nn.Module, shape: tuple[int, ...], outputs: int, meaning: str
         if tuple(answer.shape) != (count, outputs):
             found = ", ".join(map(str, answer.shape[1:]))
             raise ConfigError(f"{KEY}: {name} gives [B, {found}]; it must {wanted}")
+    answers = [answer.nan_to_num() for answer in answers]
     if not torch.equal(answers[0], answers[1]):
         raise ConfigError(f"{KEY}: {name} answers twice differently; pgx lifts no dropout or noise")
     if not torch.allclose(answers[0].flip(0)[:-1], answers[2], rtol=1e-3, atol=1e-4):

@@ -201,7 +201,10 @@ class Buggy(nn.Module):
 class Normed(MLP):
     def __init__(self, inputs: int, outputs: int, layer: str) -> None:
         super().__init__(inputs, outputs)
-        self.norm = nn.Dropout() if layer == "Dropout" else nn.BatchNorm1d(33)
+        kinds = {"Dropout": nn.Dropout(), "BatchNorm1d": nn.BatchNorm1d(33)}
+        if layer not in kinds:
+            raise ValueError(f"no layer {layer}")
+        self.norm = kinds[layer]
 
 
 REFUSED = {
@@ -209,6 +212,8 @@ REFUSED = {
         partial(nn.Linear, 5, 4),
         r"gives \[B, 4\]; it must give \[B, 3\]: the logits of 3",
     ),
+    "bad argument": (partial(Normed, layer="Droput"), "an instance cannot be made"),
+    "negative size": (partial(MLP, width=-3), "an instance cannot be made .*negative"),
     "wrong input": (partial(nn.Linear, 6, 3), r"Linear does not take rows of \[5\]"),
     "dropout": (partial(Normed, layer="Dropout"), "has Dropout"),
     "batch norm": (partial(Normed, layer="BatchNorm1d"), "has BatchNorm1d"),
@@ -290,3 +295,24 @@ def test_only_what_is_allowed_is_imported(train: Train, tmp_path: Path):
     said = train(*MINE[:4], status=2).stderr
     assert "policy.network._target_=mine.Mine" in said and "allow_targets=[mine]" in said
     assert not (tmp_path / "outputs").exists()
+
+
+def test_dropout_that_drops_nothing_and_attention_are_lifted():
+    class Attention(nn.Module):
+        def __init__(self, inputs: int, outputs: int) -> None:
+            super().__init__()
+            self.layer = nn.TransformerEncoderLayer(4, 2, 8, dropout=0.0, batch_first=True)
+            self.embed, self.last = nn.Linear(1, 4), nn.Linear(4 * inputs, outputs)
+
+        def forward(self, rows: torch.Tensor) -> torch.Tensor:
+            return self.last(self.layer(self.embed(rows.unsqueeze(-1))).flatten(1))
+
+    policy, observation = Lifted(spec(), SEEDS, partial(Attention)), rows("mlp")
+    outputs = policy(observation)
+    (found,) = torch.autograd.grad(outputs.square().sum(), policy.flat)
+    for r, seed in enumerate(SEEDS):
+        alone = Lifted(spec(), [seed], partial(Attention))
+        again = alone(observation[r : r + 1].clone())
+        assert torch.equal(again[0], outputs[r])
+        (one,) = torch.autograd.grad(again.square().sum(), alone.flat)
+        assert torch.equal(one[0], found[r])
