@@ -19,6 +19,7 @@ from pgx.environments.base import Environment
 from pgx.errors import ConfigError, check_choice, check_flag, check_number, suggest
 from pgx.estimators.behaviour_cloning import BehaviourCloning
 from pgx.estimators.reinforce import Reinforce
+from pgx.evaluation import Evaluation, Protocol, evaluation_seeds, slots_at_once
 from pgx.expert import load_expert
 from pgx.module import Ingredients
 from pgx.normalization import Normalization
@@ -51,12 +52,18 @@ def build(config: DictConfig, seeds: Sequence[int]) -> Ingredients:
     return parts
 
 
-def build_environment(
-    config: DictConfig, seeds: Sequence[int], slots: int | None = None
-) -> Environment:
-    """The environment alone, with other slots than the config's if given."""
-    sizes = {} if slots is None else {"slots": slots}
-    made: Environment = _make(config, "environment", seeds=seeds, **sizes)
+def build_evaluation(config: DictConfig, parts: Ingredients, seeds: Sequence[int]) -> Evaluation:
+    """What plays beside training, as ``evaluation`` says, with draws of its own."""
+    spec = parts.env.spec
+    protocol = Protocol.of(config.evaluation, spec)
+    own, slots = evaluation_seeds(seeds, "training"), slots_at_once(spec, protocol.episodes)
+    env = build_environment(config, own, slots)
+    return Evaluation(parts.policy, env, protocol, parts.normalization)
+
+
+def build_environment(config: DictConfig, seeds: Sequence[int], slots: int) -> Environment:
+    """The environment alone, with these slots instead of the config's."""
+    made: Environment = _make(config, "environment", seeds=seeds, slots=slots)
     return made
 
 

@@ -84,6 +84,8 @@ def run_relevant(config: DictConfig) -> dict[str, Any]:
     """The flat, resolved config without the keys that do not change what is computed."""
     tree = OmegaConf.to_container(config, resolve=True)
     assert isinstance(tree, dict)
+    if (tree.get("evaluation") or {}).get("every") is None:
+        tree.pop("evaluation", None)  # nothing is evaluated, however it would be
     return {key: value for key, value in flatten(tree).items() if _relevant(key)}
 
 

@@ -20,10 +20,11 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from pgx.allocator import tune_allocator
-from pgx.build import build
+from pgx.build import build, build_evaluation
 from pgx.callbacks import Checkpoints, Ending, ProgressBar
 from pgx.checkpoint import load_checkpoint, save_checkpoint
 from pgx.errors import ConfigError, RunFailed
+from pgx.evaluation import Evaluations
 from pgx.module import PolicyGradient
 from pgx.names import config_hash
 from pgx.tracking.files import FileTracker
@@ -98,20 +99,18 @@ def _train(plan: PartPlan, command: Sequence[str], console: Console, mirror: Mir
     parts = build(config, plan.seeds)
     for network in parts.networks:  # before the optimizers take hold of them
         network.to(torch.device(config.device))
-    tracker = FileTracker(plan.directory, plan.seeds, parts.env.slots)
+    evaluates, evaluations = config.evaluation.every is not None, None
+    tracker = FileTracker(plan.directory, plan.seeds, parts.env.slots, evaluates)
+    limits = (config.decisions, config.max_grad_norm)
     manifest = _manifest(plan, type(parts.env), command)
     try:
-        module = PolicyGradient(
-            parts,
-            plan.seeds,
-            config.decisions,
-            config.max_grad_norm,
-            tracker,
-            rollouts_reused=config.rollouts_reused,
-        )
-        _load(plan, module, tracker, console)
+        module = PolicyGradient(parts, plan.seeds, *limits, tracker, config.rollouts_reused)
+        if evaluates:
+            evaluations = Evaluations(build_evaluation(config, parts, plan.seeds), tracker)
+        _load(plan, module, tracker, evaluations, console)
         mirror.start()
-        received = _fit(module, tracker, _saver(plan, module, tracker, manifest), config, console)
+        save = _saver(plan, module, tracker, evaluations, manifest)
+        received = _fit(module, tracker, evaluations, save, config, console)
     except ConfigError as error:
         manifest.end("failed", exit=2, error=str(error))
         raise
@@ -128,6 +127,8 @@ def _train(plan: PartPlan, command: Sequence[str], console: Console, mirror: Mir
     finally:
         tracker.close()
         parts.env.close()
+        if evaluations:
+            evaluations.evaluation.close()
     return _end(module, tracker, manifest, received)
 
 
@@ -152,7 +153,13 @@ def _manifest(plan: PartPlan, environment: type, command: Sequence[str]) -> Mani
     )
 
 
-def _load(plan: PartPlan, module: PolicyGradient, tracker: FileTracker, console: Console) -> None:
+def _load(
+    plan: PartPlan,
+    module: PolicyGradient,
+    tracker: FileTracker,
+    evaluations: Evaluations | None,
+    console: Console,
+) -> None:
     state = load_checkpoint(plan.directory) if plan.resume else None
     if state is None:
         if plan.resume:
@@ -162,6 +169,8 @@ def _load(plan: PartPlan, module: PolicyGradient, tracker: FileTracker, console:
         return
     module.load_state(state["module"])
     tracker.load_state_dict(state["tracker"])
+    if evaluations:
+        evaluations.load_state_dict(state["evaluations"])
     if not module.env.exact_resume and module.estimator.horizon is not None:
         line = f"{module.env.spec.id} cannot continue an episode: every slot begins it anew"
         log.warning(line)
@@ -171,10 +180,16 @@ def _load(plan: PartPlan, module: PolicyGradient, tracker: FileTracker, console:
 
 
 def _saver(
-    plan: PartPlan, module: PolicyGradient, tracker: FileTracker, manifest: Manifest
+    plan: PartPlan,
+    module: PolicyGradient,
+    tracker: FileTracker,
+    evaluations: Evaluations | None,
+    manifest: Manifest,
 ) -> Callable[[], None]:
     def save() -> None:
         state = {"module": module.state(), "tracker": tracker.state_dict()}
+        if evaluations:
+            state["evaluations"] = evaluations.state_dict()
         save_checkpoint(plan.directory, state)
         manifest.progress(dict(zip(module.seeds, module.decisions.tolist(), strict=True)))
         log.info("iteration %d: checkpoint", module.iteration)
@@ -185,6 +200,7 @@ def _saver(
 def _fit(
     module: PolicyGradient,
     tracker: FileTracker,
+    evaluations: Evaluations | None,
     save: Callable[[], None],
     config: DictConfig,
     console: Console,
@@ -200,6 +216,7 @@ def _fit(
             enable_progress_bar=False,
             enable_model_summary=False,
             callbacks=[
+                *([evaluations] if evaluations else []),  # before the checkpoint that holds it
                 Checkpoints(save, config.checkpoint_every),
                 ProgressBar(tracker, console),
                 ending,

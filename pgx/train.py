@@ -20,6 +20,7 @@ from pgx.callbacks import Terminal
 from pgx.checkpoint import LAST
 from pgx.config import compose_config, expand, search_path
 from pgx.errors import ConfigError, check_choice, suggest
+from pgx.evaluation import Protocol
 from pgx.names import (
     arm_name,
     check_name,
@@ -114,8 +115,9 @@ def make_plan(config: DictConfig, overrides: Sequence[str]) -> PartPlan:
     check_machine(config)
     arm, study = arm_name(config, overrides), check_name("study.name", config.study.name)
     parts = build(config, seeds[:1])
-    environment = slug(parts.env.spec.id)
     parts.env.close()
+    environment = slug(parts.env.spec.id)
+    Protocol.of(config.evaluation, parts.env.spec)
     directory = Path(config.output) / study / arm / environment / part_name(seeds)
     resume = config.resume and (directory / MANIFEST).exists()
     return PartPlan(config, seeds, study, arm, environment, directory, resume)
