@@ -16,6 +16,7 @@ from pgx.environments.cartpole import CartPole
 from pgx.environments.corridor import Corridor
 from pgx.environments.exact import MDP
 from pgx.environments.gymnasium import Gymnasium
+from pgx.environments.lunarlander import LunarLander
 from pgx.environments.mountain_car import MountainCar
 from pgx.environments.mountain_car_continuous import MountainCarContinuous
 from pgx.environments.pendulum import Pendulum
@@ -45,6 +46,7 @@ ENVIRONMENTS: dict[str, Make] = {
     "mountain_car_continuous": lambda seeds, slots: MountainCarContinuous(seeds, slots, 12),
     "corridor": lambda seeds, slots: Corridor(seeds, slots, max_steps=9),
     "tabular": random_tabular,
+    "lunarlander": lambda seeds, slots: LunarLander(seeds, slots, max_episode_steps=12),
     "sync": lambda seeds, slots: Gymnasium(seeds, slots, "CartPole-v1", "sync", 12),
     "async": lambda seeds, slots: Gymnasium(seeds, slots, "CartPole-v1", "async", 12),
     "vector": lambda seeds, slots: Gymnasium(seeds, slots, "CartPole-v1", "vector_entry_point", 12),
