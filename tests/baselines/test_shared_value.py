@@ -206,3 +206,28 @@ def test_it_learns_cartpole(train: Train, tmp_path: Path):
     rows = pl.read_parquet(next(tmp_path.rglob("episodes.parquet")))
     last = rows.filter(pl.col("decisions") > 90_000).group_by("seed").agg(pl.mean("return_raw"))
     assert last["return_raw"].min() > 150, last
+
+
+def test_a_diverging_replica_is_put_back_and_touches_no_other(tmp_path: Path):
+    """Parameters and the remembered ones of a frozen target: as they were when last good."""
+
+    def trained(directory: str, spoiled: bool) -> PolicyGradient:
+        words = (*SHARED, "baseline.target=frozen", "estimator.horizon=7")
+        parts = build(compose_config(list(words)), SEEDS)
+        tracker = FileTracker(tmp_path / directory, SEEDS, parts.env.slots)
+        module = PolicyGradient(parts, SEEDS, 10**6, 0.5, tracker)
+        for index in range(5):
+            if spoiled and index == 3:
+                before = module.policy.flat[1].clone(), module.baseline.previous[1].clone()
+                weight = module.policy.net.layers(module.policy.flat.data)[-1][0]
+                weight[1, 0, 0] = torch.nan  # of the value alone
+            module.training_step(index, index)
+        if spoiled:
+            assert module.diverged == {SEEDS[1]: 3}
+            assert torch.equal(module.policy.flat[1], before[0])
+            assert torch.equal(module.baseline.previous[1], before[1])
+        return module
+
+    clean, broken = trained("clean", False), trained("broken", True)
+    assert torch.equal(clean.policy.flat[[0, 2]], broken.policy.flat[[0, 2]])
+    assert torch.equal(clean.baseline.previous[[0, 2]], broken.baseline.previous[[0, 2]])
