@@ -29,9 +29,14 @@ class Gaussian(Policy):
 
     Source: Sutton & Barto 2018, eq. 13.19; Williams 1992, section 6.
 
+    Attributes:
+        noise_hold: k, consecutive decisions of a slot that share their noise; 1 draws anew.
+
     Raises:
         ConfigError: the environment's actions are not continuous.
     """
+
+    noise_hold: int = 1
 
     def __init__(self, spec: EnvSpec, seeds: Sequence[int]) -> None:
         super().__init__(spec, seeds)
@@ -43,7 +48,12 @@ class Gaussian(Policy):
         self.outputs, self.noise_words = 2 * spec.actions, spec.actions
 
     def noise(self, stream: Stream, start: np.ndarray, count: int) -> np.ndarray:
-        return stream.normal(start, count, self.noise_words)
+        if self.noise_hold == 1:
+            return stream.normal(start, count, self.noise_words)
+        index = (start[:, None] + np.arange(count)[:, None]) // self.noise_hold
+        first, reach = start // self.noise_hold, (count - 1) // self.noise_hold + 2
+        drawn = stream.normal(first, reach, self.noise_words)
+        return np.take_along_axis(drawn, (index - first[:, None])[..., None], axis=1)
 
     def actor(self) -> Actor:
         net, device = self.net.frozen(), self.flat.device

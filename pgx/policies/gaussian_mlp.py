@@ -26,6 +26,9 @@ class GaussianMLP(Gaussian):
         head_gain: gain of the orthogonal start of the last layer; small starts μ near 0.
         initial_std: σ at the start, in units of the action.
         state_dependent_std: whether σ depends on the state.
+        noise_hold: k, decisions that share their noise. Above 1 a slot explores in one direction
+            for a while, as Raffin et al. 2022 (arXiv 2005.05719) do with noise that depends on the
+            state; log π stays that of independent draws, so the gradient is then biased.
 
     Raises:
         ConfigError: the actions are not continuous, or an argument makes no sense.
@@ -42,12 +45,15 @@ class GaussianMLP(Gaussian):
         head_gain: float,
         initial_std: float,
         state_dependent_std: bool,
+        noise_hold: int,
     ) -> None:
         super().__init__(spec, seeds)
         check_network("policy", hidden, activation)
         check_number("policy.head_gain", head_gain)
         check_number("policy.initial_std", initial_std, least=1e-6)
         check_flag("policy.state_dependent_std", state_dependent_std)
+        check_number("policy.noise_hold", noise_hold, least=1, whole=True)
+        self.noise_hold = noise_hold
         sizes = [math.prod(spec.observation_shape), *hidden, self.outputs]
         alone = 0 if state_dependent_std else spec.actions
         self.net = self.network(seeds, sizes, activation, head_gain, bias_only=alone)

@@ -24,6 +24,7 @@ DEFAULTS = {
     "head_gain": 0.5,
     "initial_std": 0.7,
     "state_dependent_std": False,
+    "noise_hold": 1,
 }
 
 
@@ -138,3 +139,25 @@ def test_discrete_actions_and_values_out_of_range_are_refused():
         GaussianMLP(spec(), SEEDS, **DEFAULTS)
     with pytest.raises(ConfigError, match=r"policy\.initial_std=0"):
         make(initial_std=0)
+
+
+@pytest.mark.parametrize("hold", [3, 5])
+def test_held_noise_is_drawn_once_for_each_stretch_of_decisions(hold):
+    """Decision i takes draw i // k, wherever a rollout begins."""
+    stream, slots = Stream(SEEDS, "noise"), 4
+    start = np.array([[0, 1, 2, 7]] * R) + np.arange(R)[:, None]
+    found = make(noise_hold=hold).noise(stream, start, 8)
+    every = stream.normal(np.zeros_like(start), 16, A)
+    assert found.shape == (R, 8, slots, A)
+    for r in range(R):
+        for n in range(slots):
+            wanted = every[r, (start[r, n] + np.arange(8)) // hold, n]
+            np.testing.assert_array_equal(found[r, :, n], wanted)
+    fresh = make().noise(stream, start, 8)
+    assert not np.array_equal(found, fresh)
+    np.testing.assert_array_equal(make(noise_hold=1).noise(stream, start, 8), fresh)
+
+
+def test_a_hold_below_one_decision_is_refused():
+    with pytest.raises(ConfigError, match=r"policy\.noise_hold=0"):
+        make(noise_hold=0)

@@ -20,6 +20,7 @@ DEFAULTS = {
     "head_gain": 0.5,
     "initial_std": 0.7,
     "state_dependent_std": False,
+    "noise_hold": 1,
 }
 
 
