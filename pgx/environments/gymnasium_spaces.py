@@ -36,8 +36,8 @@ def reader(id: str, space: Space) -> tuple[Callable[[Any], Any], tuple[int, ...]
     if isinstance(space, spaces.Box):
         return lambda observation: observation, space.shape
     if isinstance(space, spaces.Discrete):
-        first, one_hot = int(space.start), np.eye(int(space.n), dtype=np.float32)
-        return lambda observation: one_hot[int(observation) - first], (int(space.n),)
+        numbers = np.arange(space.start, space.start + space.n)
+        return lambda observation: numbers == observation, numbers.shape
     if unreadable := next(_unreadable(space), None):
         raise ConfigError(
             f"environment.id={id!r} shows a {unreadable}, not a Box, Discrete, MultiDiscrete, "

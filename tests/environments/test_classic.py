@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from pgx.environments.acrobot import Acrobot
+from pgx.environments.cartpole import CartPole
 from pgx.environments.classic import Classic
 from pgx.environments.mountain_car import MountainCar
 from pgx.environments.mountain_car_continuous import MountainCarContinuous
@@ -144,7 +145,7 @@ def test_a_lone_slot_equals_itself_among_many(kind):
         assert np.array_equal(lone.state[0], wide.state[1])
 
 
-@every
+@pytest.mark.parametrize("kind", [*KINDS, CartPole], ids=lambda kind: kind.__name__)
 def test_states_are_put_and_read_in_gymnasiums_order(kind):
     env = kind(SEEDS, N)
     env.reset()

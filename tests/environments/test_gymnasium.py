@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
 
 from pgx.environments.cartpole import CartPole
 from pgx.environments.gymnasium import Gymnasium
@@ -115,6 +116,29 @@ class Unplayable(gym.Env):
             "tuple": spaces.Tuple((spaces.Discrete(2),)),
             "whole": spaces.Box(0, 3, (2,), np.int64),
         }[kind]
+
+
+class Vector(VectorEnv):
+    """A vector class of its own, of environments that show a Dict: the seed, and the action."""
+
+    metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012
+
+    def __init__(self, num_envs: int) -> None:
+        self.num_envs = num_envs
+        self.single_observation_space = spaces.Dict(
+            begun=spaces.Box(0, np.inf, (1,), np.float32), taken=spaces.Discrete(3)
+        )
+        self.single_action_space = spaces.MultiDiscrete([3])
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+
+    def reset(self, *, seed=None, options=None):
+        self.seed = np.full((self.num_envs, 1), seed % 2**20, dtype=np.float32)
+        return {"begun": self.seed, "taken": np.zeros(self.num_envs, dtype=np.int64)}, {}
+
+    def step(self, actions):
+        off = np.zeros(self.num_envs, dtype=bool)
+        return {"begun": self.seed, "taken": actions[:, 0]}, actions[:, 0] / 2, off, off, {}
 
 
 class SameStep(VectorEnv):
@@ -298,6 +322,21 @@ def test_a_flattened_observation_by_hand(make):
     }
     expected = [number for key in ("box", "last", "pair", "place") for number in parts[key]]
     assert flat.tolist() == expected
+
+
+def test_a_vector_class_may_show_a_dict(make):
+    gym.register("pgx/Vector-v0", Mixed, vector_entry_point=Vector)
+    try:
+        env = make(id="pgx/Vector-v0", vectorization="vector_entry_point")
+        env.reset()
+        seeds = env.observation[..., 0].copy()
+        step = env.step(np.array([[0, 1], [2, 0], [1, 2]]))
+    finally:
+        del gym.registry["pgx/Vector-v0"]
+    assert env.spec.observation_shape == (4,) and len(np.unique(seeds)) == R * N
+    assert np.array_equal(step.next_observation[..., 0], seeds)
+    assert step.next_observation[..., 1:].argmax(-1).tolist() == [[0, 1], [2, 0], [1, 2]]
+    assert step.reward.tolist() == [[0, 0.5], [1, 0], [0.5, 1]]
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
