@@ -26,7 +26,7 @@ from pgx.tracking.runs_state import FOLDER, read_state
 
 LOG = "mirror.log"  #: in the part's ``wandb/``: what the mirror process and wandb print
 WAIT_S = {"offline": 120.0, "online": 30.0}  #: at most, for the mirror to end after training
-COMMAND = (sys.executable, "-P", "-m", "pgx.tracking.mirror_process")  #: the directory follows
+COMMAND = (sys.executable, "-P", "-m", "pgx.tracking.mirror_process")  #: directory and mode follow
 _PATIENCE_S = 5.0  # for the mirror of an earlier process to give up
 
 #: Of the variables that wandb reads, those that say who the user is and how to reach the server.
@@ -64,7 +64,7 @@ class Mirror:
         self.folder.mkdir(exist_ok=True)
         with (self.folder / LOG).open("ab") as output:
             self._process = subprocess.Popen(
-                [*COMMAND, str(self.folder.parent)],
+                [*COMMAND, str(self.folder.parent), self.mode],
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=output,
@@ -95,7 +95,8 @@ class Mirror:
             line = f"its process ended with {code}, see {self._log}; no row of training is lost"
             if state["mode"] == "online":
                 part = shlex.quote(str(self.folder.parent))
-                line += f"; to send the rest: python -m pgx.tracking.mirror_process {part} online </dev/null"
+                again = f"python -m pgx.tracking.mirror_process {part} online </dev/null"
+                line += f"; to send the rest: {again}"
             self._say(logging.WARNING, line)
             return
         count = f"{len(state['runs'])} run{'s' * (len(state['runs']) > 1)}"

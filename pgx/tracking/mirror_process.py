@@ -1,9 +1,9 @@
-"""The process beside training that mirrors a part's rows to W&B: ``python -m`` this, a directory.
+"""The process that mirrors a part's rows to W&B: ``python -m`` this module, DIRECTORY MODE.
 
 It reads what training wrote and never talks to it: standard input is a pipe whose other end only
-the trainer holds, and its end, however it comes, means that no row follows. It begins
-late, wakes seldom and, while there is training, takes spare time of the processor only: a second
-busy process can halve the speed of a trainer with two threads.
+the trainer holds, and its end, however it comes, means that no row follows. Most of the work waits
+for that moment: beside a trainer with two threads on two cores, a second busy process can halve its
+speed. Looks at the rows are rare, and every look gives way.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ if TYPE_CHECKING:  # imported when there is something to do, for it takes a seco
     from pgx.tracking.grid import Grid
     from pgx.tracking.wandb_runs import Runs
 
-FIRST_S = 30.0  #: after which rows are sent for the first time; a short run ends before
-POLL_S = 10.0  #: between looks at the rows
+#: Seconds from look to look at the rows while there is training; nobody watches an offline run.
+EVERY_S = {"offline": 300.0, "online": 30.0}
 PATIENCE_S = 60.0  #: with a server that does not answer, while there is training
 HURRY_S = 10.0  #: with the same when training is over, and the trainer waits
 
@@ -77,11 +77,11 @@ class Sender:
 
     Args:
         directory: of the part.
-        mode: overrides the config's.
+        mode: ``offline`` or ``online``.
         patience_s: with a server that does not let the runs be opened.
     """
 
-    def __init__(self, directory: Path, mode: str | None, patience_s: float) -> None:
+    def __init__(self, directory: Path, mode: str, patience_s: float) -> None:
         from pgx.tracking.account import reachable
         from pgx.tracking.grid import Grid
         from pgx.tracking.wandb_runs import Job, Runs
@@ -89,7 +89,7 @@ class Sender:
         job = Job.of(directory, mode)
         if job.mode == "online" and not reachable():
             raise ConnectionError("nothing answers where W&B should be")
-        self.directory, self.mode, self.seeds = directory, job.mode, job.seeds
+        self.directory, self.seeds = directory, job.seeds
         self._rows = Rows(directory)
         self._runs: Runs = Runs(job, patience_s)
         self._grids: dict[int, Grid] = {
@@ -127,7 +127,7 @@ class Sender:
         self._runs.finish(outcomes)
 
 
-def main(directory: Path, mode: str | None = None) -> None:
+def main(directory: Path, mode: str) -> None:
     """Mirror a part until its trainer ends, then close its runs.
 
     If the server does not let the runs be opened, the process begins anew, offline: every row is in
@@ -135,24 +135,34 @@ def main(directory: Path, mode: str | None = None) -> None:
 
     Args:
         directory: of the part.
-        mode: overrides the config's.
+        mode: ``offline`` or ``online``.
     """
     for number in (signal.SIGINT, signal.SIGHUP):  # of the trainer's terminal: it tells us itself
         signal.signal(number, signal.SIG_IGN)
-    with PartLock(directory / FOLDER):
-        ended = _ended_within(0.0 if mode else FIRST_S)
-        if not ended:
-            _step_back()
-        sender = _open(directory, mode, HURRY_S if ended else PATIENCE_S)
-        while not ended:
-            sender.send()
-            ended = _ended_within(POLL_S)
-        sender.finish()
-    sys.stderr.flush()
-    os._exit(0)  # wandb's own ending may wait for the network; every run is closed already
+    code = 1
+    try:
+        with PartLock(directory / FOLDER):
+            _mirror(directory, mode)
+        code = 0
+    except Exception:  # noqa: BLE001 - printed to the log, and answered with status 1
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(code)  # wandb's own ending may wait for the network for days
 
 
-def _open(directory: Path, mode: str | None, patience_s: float) -> Sender:
+def _mirror(directory: Path, mode: str) -> None:
+    ended = _ended_within(EVERY_S[mode])
+    if not ended:
+        _step_back()
+    sender = _open(directory, mode, HURRY_S if ended else PATIENCE_S)
+    while not ended:
+        sender.send()
+        ended = _ended_within(EVERY_S[mode])
+    sender.finish()
+
+
+def _open(directory: Path, mode: str, patience_s: float) -> Sender:
     from pgx.tracking.mirror import COMMAND, environment
 
     try:
@@ -166,10 +176,15 @@ def _open(directory: Path, mode: str | None, patience_s: float) -> Sender:
 
 
 def _step_back() -> None:
-    """Give way to training, also where the kernel shares processors out between sessions."""
-    os.nice(19)
-    with suppress(OSError):
-        Path("/proc/self/autogroup").write_text("19")
+    """Give way to training, also where the kernel shares processors out between sessions.
+
+    Not to the utmost: at 19 a process gets nothing for minutes where every processor is busy, and
+    the trainer waits for this one in the end.
+    """
+    os.nice(10)
+    if os.getsid(0) == os.getpid():  # else the terminal that it was started from would slow down
+        with suppress(OSError):
+            Path("/proc/self/autogroup").write_text("10")
 
 
 def _ended_within(seconds: float) -> bool:
@@ -179,4 +194,4 @@ def _ended_within(seconds: float) -> bool:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), *sys.argv[2:])
+    main(Path(sys.argv[1]), sys.argv[2])

@@ -71,15 +71,15 @@ class Job:
     config: dict[str, Any]
 
     @classmethod
-    def of(cls, directory: Path, mode: str | None = None) -> Job:
-        """Read it from the part's manifest and config; ``mode`` overrides the config's."""
+    def of(cls, directory: Path, mode: str) -> Job:
+        """Read it from the part's manifest and config."""
         manifest = read_manifest(directory)
         config: Any = OmegaConf.to_container(OmegaConf.load(directory / "config.yaml"))
         keys = config["wandb"]
         kept = {name: value for name, value in config.items() if name not in _NOT_OF_THE_RUN}
         return cls(
             directory=directory,
-            mode=mode or keys["mode"],
+            mode=mode,
             project=keys["project"],
             entity=keys["entity"],
             points=keys["points"],
@@ -180,7 +180,7 @@ class Runs:
         entry = self._state["runs"][str(seed)]
         for point in points:
             if point.step > entry["step"]:
-                self._runs[seed].log(point.values, step=point.step)
+                self._runs[seed].log(point.values, step=point.step, commit=True)
                 entry.update(step=point.step, decisions=point.values["decisions"])
 
     def finish(self, outcomes: Mapping[int, dict[str, Any]]) -> None:
