@@ -205,6 +205,13 @@ def metrics(part: Part) -> pl.DataFrame:
     return _rows(part, "metrics", METRIC_ROW).sort("seed", "iteration")
 
 
+def evaluations(part: Part) -> pl.DataFrame:
+    """Every episode of the evaluations beside training, as they were recorded; maybe none."""
+    from pgx.tracking.episodes import EVALUATION_ROW
+
+    return _rows(part, "evaluations", EVALUATION_ROW, expected=False)
+
+
 def join(parts: Sequence[Part]) -> tuple[pl.DataFrame, list[str]]:
     """The episodes of several parts as one table, and a line for every run held twice.
 
@@ -234,7 +241,8 @@ def seed_rows(part: Part) -> list[dict[str, Any]]:
     """One row per seed: ``seed, status, reason, episodes, decisions, recent_return, recent_n``.
 
     ``recent_return`` is the mean return_raw of the last ``recent_n`` episodes, at most 100;
-    ``None`` without an episode.
+    ``None`` without an episode. Where there were evaluations, ``evaluation`` is the mean of the
+    last one's ``evaluation_n`` episodes.
 
     Raises:
         ConfigError: a file of rows is gone or damaged, or lacks the end of a finished seed.
@@ -247,6 +255,9 @@ def seed_rows(part: Part) -> list[dict[str, Any]]:
     grouped = episodes(part).group_by("seed").agg(pl.len(), returns.tail(RECENT).mean())
     ended = {seed: (count, recent) for seed, count, recent in grouped.iter_rows()}
     taken = dict(metrics(part).group_by("seed").agg(pl.col("decisions").max()).iter_rows())
+    last = evaluations(part).filter(pl.col("decisions") == pl.col("decisions").max().over("seed"))
+    played = last.group_by("seed").agg(returns.mean(), pl.len())
+    evaluated = {seed: {"evaluation": mean, "evaluation_n": n} for seed, mean, n in played.rows()}
     rows = []
     for seed in part.seeds:
         status, reason = part.seed_status(seed)
@@ -266,17 +277,18 @@ def seed_rows(part: Part) -> list[dict[str, Any]]:
                 "decisions": taken.get(seed, 0),
                 "recent_return": recent,
                 "recent_n": min(count, RECENT),
+                **evaluated.get(seed, {}),
             }
         )
     return rows
 
 
-def _rows(part: Part, kind: str, row: dict[str, str]) -> pl.DataFrame:
+def _rows(part: Part, kind: str, row: dict[str, str], expected: bool = True) -> pl.DataFrame:
     """What is recorded; a part that ended has lost its rows if they are not there."""
     entries = part.manifest["seed_status"].values()
     finished = part.manifest["status"] == "finished"
     counted = any(entry["decisions"] > 0 for entry in entries) and not part.live
-    recorded = finished or counted
+    recorded = expected and (finished or counted)
     return read_rows(part.path, kind, row, part.seeds, recorded=recorded, whole=finished)
 
 

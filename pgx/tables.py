@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -31,15 +31,19 @@ def seed_table(rows: Sequence[dict[str, Any]]) -> Table:
 
     Args:
         rows: as `pgx.records.seed_rows` gives them: ``seed, status, episodes, decisions,
-            recent_return, recent_n``, and ``reason`` if there is one.
+            recent_return, recent_n``, and ``reason``, ``evaluation`` and ``evaluation_n`` if there
+            are any.
 
     Returns:
-        A table for `show`. The median is of the finished seeds' recent returns.
+        A table for `show`. The medians are of the finished seeds' recent returns, which are
+        training's, and of their last evaluations.
     """
-    table = plain_table("seed", "status", "episodes", "decisions", "mean return", "of last")
-    for column in (0, 2, 3, 4, 5):
+    more = ("evaluation", "of last") if any("evaluation" in row for row in rows) else ()
+    table = plain_table("seed", "status", "episodes", "decisions", "mean return", "of last", *more)
+    for column in (0, *range(2, 6 + len(more))):
         table.columns[column].justify = "right"
     for row in rows:
+        evaluated = (number(row.get("evaluation")), str(row.get("evaluation_n", NOTHING)))
         table.add_row(
             str(row["seed"]),
             status_text(row["status"], row.get("reason")),
@@ -47,20 +51,21 @@ def seed_table(rows: Sequence[dict[str, Any]]) -> Table:
             f"{row['decisions']:,}",
             number(row["recent_return"]),
             str(row["recent_n"]) if row["recent_n"] else NOTHING,
+            *(evaluated if more else ()),
         )
     table.add_section()
-    done = [row["recent_return"] for row in rows if row["status"] == "finished"]
-    known = [value for value in done if value is not None and not math.isnan(value)]
-    table.add_row(
-        "median",
-        f"{len(done)} of {len(rows)} seeds done",
-        "",
-        "",
-        number(median(known) if known else None),
-        f"n = {len(known)}",
-        style="bold",
-    )
+    done = [row for row in rows if row["status"] == "finished"]
+    medians = _median(row["recent_return"] for row in done)
+    if more:
+        medians += _median(row.get("evaluation") for row in done)
+    count = f"{len(done)} of {len(rows)} seeds done"
+    table.add_row("median", count, "", "", *medians, style="bold")
     return table
+
+
+def _median(values: Iterable[float | None]) -> list[str]:
+    known = [value for value in values if value is not None and not math.isnan(value)]
+    return [number(median(known) if known else None), f"n = {len(known)}"]
 
 
 def plain_table(*headers: str) -> Table:

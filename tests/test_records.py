@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from pgx.errors import ConfigError
 from pgx.records import (
     COLUMNS,
     episodes,
+    evaluations,
     find_parts,
     join,
     metrics,
@@ -22,8 +24,9 @@ from pgx.records import (
     runs,
     seed_rows,
 )
+from pgx.tables import seed_table
 from pgx.tracking.blocks import BlockWriter
-from pgx.tracking.episodes import EPISODE_ROW, METRIC_ROW
+from pgx.tracking.episodes import EPISODE_ROW, EVALUATION_ROW, METRIC_ROW
 from pgx.tracking.manifest import Manifest, PartLock
 
 
@@ -332,3 +335,24 @@ def test_reading_does_without_torch(tmp_path):
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_seed_rows_show_the_last_evaluation_of_each_seed(tmp_path):
+    path, _ = begin(tmp_path, seeds=(0, 1, 5))
+    write_blocks(path, (0, 1), count=12)
+    rows = {"iteration": np.zeros(6, int), "episode": np.arange(6), "length": np.ones(6, int)}
+    with closing(BlockWriter(path / "evaluations.blocks", EVALUATION_ROW)) as writer:
+        for seed, decisions in ((0, [10, 10, 20, 20, 20, 20]), (1, [10, 10, 10, 10, 11, 11])):
+            returns = 100.0 * seed + np.array([0.0, 1.0, 3.0, 5.0, 7.0, 9.0])
+            own = {"seed": np.full(6, seed), "decisions": np.array(decisions)}
+            writer.append({**rows, **own, "return_raw": returns})
+    part = read_part(path)
+    assert evaluations(part).height == 12
+    shown = {row["seed"]: row for row in seed_rows(part)}
+    assert (shown[0]["evaluation"], shown[0]["evaluation_n"]) == (6.0, 4)
+    assert (shown[1]["evaluation"], shown[1]["evaluation_n"]) == (108.0, 2)
+    assert "evaluation" not in shown[5]
+    table = seed_table(list(shown.values()))
+    assert [str(column.header) for column in table.columns][-2:] == ["evaluation", "of last"]
+    assert list(table.columns[-2].cells) == ["6.00", "108.0", "–", "–"]  # none is finished
+    assert "evaluation" not in [column.header for column in seed_table([shown[5]]).columns]
