@@ -72,7 +72,7 @@ def test_the_gradient_is_that_of_the_mean_log_likelihood():
 
 def test_a_gaussian_is_fitted_by_autograds_gradient():
     space = EnvSpec("made-up", (D,), "continuous", 2)
-    net = GaussianMLP(space, SEEDS, [6], "tanh", 0.5, 0.7, True)
+    net = GaussianMLP(space, SEEDS, [6], "tanh", 0.5, 0.7, True, noise_hold=1)
     action = torch.randn(T, R, N, 2, generator=torch.Generator().manual_seed(0))
     rollout = replace(random_rollout(2), action=action)
     found = make()(net, rollout, zero(rollout)).gradient
@@ -152,6 +152,8 @@ def test_a_copy_is_as_good_as_its_expert(train: Train, tmp_path: Path, normalise
     assert best > 150
     for seed in range(3):
         assert played(copy, seed) > 0.8 * best
+    own = pl.read_parquet(copy / "evaluations.parquet").filter(pl.col("decisions") > 15_000)
+    assert own.group_by("seed").agg(pl.mean("return_raw"))["return_raw"].min() > 0.8 * best
     episodes = pl.read_parquet(copy / "episodes.parquet")  # the expert's, from the first on
     first = episodes.filter(pl.col("decisions") < 8000)["return_raw"].mean()
     assert first == pytest.approx(best, rel=0.4)
