@@ -22,7 +22,7 @@ PARTS = {
     "policies": {"base", "categorical", "gaussian"},
     "baselines": {"base", "critic"},
     "optimizers": {"base"},
-    "environments": {"base", "classic", "tabular", "exact"}
+    "environments": {"base", "classic", "tabular", "exact", "drawing"}
     | {"gymnasium_backends", "gymnasium_spaces"},
 }
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from pgx.errors import check_number
+from pgx.errors import ConfigError, check_number
 from pgx.types import EnvSpec, Transition
 
 
@@ -74,6 +74,17 @@ class Environment(ABC):
         Without ``exact_resume`` a slot continues at the beginning of the episode it was in, and the
         episode counters are what they were.
         """
+
+    def camera(self, replica: int, slot: int) -> Callable[[], np.ndarray]:
+        """A way to look at one slot, to be asked for before the first reset.
+
+        Returns:
+            A function to the slot as it stands now, uint8 ``[H, W, 3]``. It changes nothing.
+
+        Raises:
+            ConfigError: there is no picture of this environment, or a package is missing.
+        """
+        raise ConfigError(f"{self.spec.id} cannot be drawn: it has no picture of itself")
 
     def close(self) -> None:
         """Release what the environment holds."""

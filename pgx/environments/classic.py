@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from pgx.environments.base import Environment, as_tensor
+from pgx.environments.drawing import drawing
 from pgx.errors import check_number
 from pgx.streams import Reserve, Stream
 from pgx.types import EnvSpec, Transition
@@ -116,6 +117,11 @@ class Classic(Environment):
     @abstractmethod
     def _show(self) -> None:
         """Fill ``self.observation`` from ``self._state``, each slot from its own."""
+
+    def camera(self, replica: int, slot: int) -> Callable[[], np.ndarray]:
+        """As gymnasium draws it."""
+        draw = drawing(self.spec.id)
+        return lambda: draw(self.state[replica, slot])
 
     def state_dict(self) -> dict[str, Any]:
         """The states, decisions of the running episodes and episode counters."""

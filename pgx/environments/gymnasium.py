@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 
 from pgx.environments.base import Environment, as_tensor
+from pgx.environments.drawing import make_drawn, picture
 from pgx.environments.gymnasium_backends import VECTORIZATIONS, open_instances, registered
 from pgx.environments.gymnasium_spaces import reader, writer
 from pgx.errors import ConfigError, check_choice, check_number
@@ -74,6 +75,7 @@ class Gymnasium(Environment):
             check_number("environment.max_episode_steps", max_episode_steps, least=1, whole=True)
             registration.max_episode_steps = max_episode_steps
         registration.kwargs.update(kwargs or {})
+        self._vectorization, self._registration = vectorization, registration
         self._backend = open_instances(id, registration, vectorization, self.episode.size)
         try:
             self._encode, shape = reader(id, self._backend.observation_space)
@@ -129,6 +131,18 @@ class Gymnasium(Environment):
         seeds = self._reserve.take(rows, np.maximum(latest, 0))[:, 0]
         self._reserve.clear()
         self._begin(rows, seeds)
+
+    def camera(self, replica: int, slot: int) -> Callable[[], np.ndarray]:
+        """The slot's instance gives way to one that draws itself; only with ``sync``."""
+        if self._vectorization != "sync":
+            raise ConfigError(
+                f"environment.vectorization={self._vectorization}: only sync can be drawn"
+            )
+        env, id = make_drawn(self._registration), self.spec.id
+        env.reset(seed=0)
+        picture(env, id)  # what is missing is missed now
+        self._backend.replace(replica * self.slots + slot, env)
+        return lambda: picture(env, id)
 
     def close(self) -> None:
         """Close every instance and end the worker processes."""

@@ -39,6 +39,10 @@ class Local:
     def step(self, rows: list[int], actions: list[Any]) -> Sequence[Step]:
         return [self._envs[row].step(one)[:4] for row, one in zip(rows, actions, strict=True)]
 
+    def replace(self, row: int, env: gym.Env[Any, Any]) -> None:
+        self._envs[row].close()
+        self._envs[row] = env
+
     def close(self) -> None:
         for env in self._envs:
             env.close()

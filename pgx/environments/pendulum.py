@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from pgx.environments.classic import Classic
+from pgx.environments.drawing import drawing
 from pgx.types import EnvSpec
 
 INTERVAL = 0.05  #: seconds between decisions
@@ -45,6 +46,16 @@ class Pendulum(Classic):
         shape = self.episode.shape
         self._cost, self._scratch = np.empty((2, *shape))
         self._torque, self._torque_term = np.empty((2, *shape), dtype=np.float32)
+
+    def camera(self, replica: int, slot: int) -> Callable[[], np.ndarray]:
+        """As gymnasium draws it, with an arrow for the latest torque of the episode."""
+        draw, place = drawing(self.spec.id), (replica, slot)
+
+        def look() -> np.ndarray:
+            torque = float(self._torque[place]) if self._elapsed[place] else None
+            return draw(self.state[place], last_u=torque)
+
+        return look
 
     def _move(self, action: np.ndarray) -> None:
         angle, speed = self._state
