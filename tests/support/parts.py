@@ -34,7 +34,7 @@ process.EVERY_S = {{"offline": 0.1, "online": 0.1}}
 process.PATIENCE_S, process.HURRY_S = 2.0, 1.0
 process._step_back = lambda: None  # not on a machine that runs tests in parallel
 runs.FINISH_S = 3.0
-runs._QUIET["x_file_stream_transmit_interval"] = 0.2
+runs._QUIET["x_file_stream_transmit_interval"] = 1  # s, whole
 mirror.COMMAND = (sys.executable, {script!r})
 process.main(Path(sys.argv[1]), sys.argv[2])
 """

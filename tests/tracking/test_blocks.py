@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from pgx.tracking.blocks import BlockWriter, read_blocks
+from pgx.tracking.blocks import BlockTail, BlockWriter, read_blocks
 
 SCHEMA = {"seed": "int64", "value": "float64", "good": "bool"}
 
@@ -202,3 +202,46 @@ def test_a_whole_file_ends_with_a_whole_block(tmp_path):
         path.write_bytes(content)
         with pytest.raises(ValueError, match="its rows end at"):
             read_blocks(path, whole=True)
+
+
+def test_a_growing_file_is_read_row_by_row_once(tmp_path):
+    path = tmp_path / "b"
+    writer = BlockWriter(path, SCHEMA)
+    tail = BlockTail(path)
+    assert len(tail.read()["seed"]) == 0
+    writer.append(rows(0, 3))
+    writer.append(rows(3, 1))
+    assert tail.read()["seed"].tolist() == [0, 1, 2, 3]
+    assert len(tail.read()["seed"]) == 0
+    writer.append(rows(4, 2))
+    found = tail.read()
+    assert {name: column.tolist() for name, column in found.items()} == {
+        name: column.tolist() for name, column in rows(4, 2).items()
+    }
+    path.unlink()
+    writer.append(rows(6, 5))  # it is read on after it has lost its name
+    assert tail.read()["seed"].tolist() == [6, 7, 8, 9, 10]
+    tail.close()
+
+
+def test_the_tail_waits_for_a_torn_block_and_a_torn_header(tmp_path):
+    sizes = written(tmp_path / "whole", 2, 3)
+    data = (tmp_path / "whole").read_bytes()
+    path = tmp_path / "b"
+    path.write_bytes(data[:5])
+    tail = BlockTail(path)
+    assert tail.read() == {}
+    read = []
+    for size in (20, sizes[0] - 1, sizes[0], sizes[0] + 7, sizes[1] - 1, sizes[1]):
+        with path.open("ab") as file:
+            file.write(data[path.stat().st_size : size])
+        read.append(tail.read().get("seed", np.empty(0)).tolist())
+    assert read == [[], [], [0, 1], [], [], [2, 3, 4]]
+
+
+def test_there_is_no_tail_without_a_file(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        BlockTail(tmp_path / "b")
+    (tmp_path / "b").write_text("something else\n")
+    with pytest.raises(ValueError, match="not a block file"):
+        BlockTail(tmp_path / "b").read()
