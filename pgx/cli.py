@@ -155,9 +155,17 @@ def bench(
         32,
     ),
     decisions: Annotated[int, typer.Option(min=1, help="Per replica, of every run.")] = 300_000,
+    tracking: Annotated[
+        bool, typer.Option("--tracking", help="What tracker=wandb costs, instead.")
+    ] = False,
+    seconds: Annotated[float, typer.Option(min=1, help="Of a run, with --tracking.")] = 75.0,
     as_json: JsonOption = False,
 ) -> int:
     """Training rates here, beside Stable-Baselines3 on the same work."""
+    if tracking:
+        from pgx.bench.tracking import main as compare
+
+        return compare(repeats, list(replicas), seconds, as_json)
     from pgx.bench import main as run
 
     return run(repeats, list(replicas), decisions, as_json)
