@@ -26,6 +26,7 @@ from pgx.normalization import Normalization
 from pgx.optimizers.base import Optimizer
 from pgx.policies.base import Policy
 from pgx.tracking.account import check_tracker
+from pgx.types import EnvSpec
 
 
 def build(config: DictConfig, seeds: Sequence[int]) -> Ingredients:
@@ -64,6 +65,12 @@ def build_evaluation(config: DictConfig, parts: Ingredients, seeds: Sequence[int
 def build_environment(config: DictConfig, seeds: Sequence[int], slots: int) -> Environment:
     """The environment alone, with these slots instead of the config's."""
     made: Environment = _make(config, "environment", seeds=seeds, slots=slots)
+    return made
+
+
+def build_policy(config: DictConfig, spec: EnvSpec, seeds: Sequence[int]) -> Policy:
+    """The policy alone, for an environment of this kind."""
+    made: Policy = _make(config, "policy", spec=spec, seeds=seeds)
     return made
 
 

@@ -23,41 +23,10 @@ from typer.core import TyperCommand
 
 from pgx import __version__
 from pgx.errors import ConfigError, RunFailed
+from pgx.usage import TRAIN_HELP
 
 #: What the parser raises for a misspelt command or option; typer does not export the name.
 UsageError: type[Exception] = typer.BadParameter.__bases__[0]
-
-TRAIN_HELP = """\
-Usage: pgx train [OVERRIDES]
-
-Train one arm, all its seeds in one process; print the run directory and a table, a row per seed.
-
-  pgx train                                         the defaults, in conf/train.yaml
-  pgx train experiment=a2c seeds=10                 a preset, seeds 0 to 9
-  pgx train experiment=a2c seeds='0-4' decisions=100000
-  pgx train experiment=reinforce estimator=reward_to_go optimizer.learning_rate=0.01
-  pgx train experiment=a2c resume=true              continue what was interrupted
-  pgx train experiment=a2c --cfg job                print the configuration and stop
-
-Keys
-  seeds         a list [0,1,2], a count (10 is 0 to 9) or a range '0-9'
-  decisions     budget per replica; it stops at the first iteration boundary at or past it
-  arm           the arm's name; without it, the sorted overrides as a slug
-  study.name    the study it belongs to; without it, adhoc
-  output        where runs are written; without it, outputs
-  tracker       where rows go: files, or wandb, which mirrors them (offline, one run per seed)
-  device        cpu, cuda or cuda:N
-  threads       of torch; without it, as many as cores, at most 2
-  resume        true continues an interrupted run
-  replace       true removes what the run's directory holds and starts over
-  allocator     tuned (faster) or default
-
-Groups
-  environment, policy, estimator, baseline, optimizer, study, experiment (a preset)
-
-The arguments are Hydra's overrides: key=value changes, +key=value adds, ~key removes, group=option
-selects. Your own configs are found in ./conf and with --config-dir DIR; `pgx init` writes some.
-"""
 
 OutputOption = Annotated[
     Path, typer.Option("--output", metavar="DIR", help="Where runs were written.")
@@ -144,6 +113,43 @@ def export(
     if as_json:
         return _print_json({"study": study, "format": format, "path": str(path)})
     typer.echo(path)
+    return 0
+
+
+@app.command("eval")
+def evaluate(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A part's directory.")],
+    episodes: Annotated[int, typer.Option(min=1, max=100_000, help="Per seed.")] = 100,
+    deterministic: Annotated[
+        bool | None,
+        typer.Option(
+            "--deterministic/--stochastic",
+            help="The likeliest action or the mean, or sampled; as the run's config says.",
+        ),
+    ] = None,
+    seeds: Annotated[str | None, typer.Option(help="Only these: 0-4, or 0,3.")] = None,
+    video: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.mp4", help="A film of the first episode of the first seed."),
+    ] = None,
+    allow_targets: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Trust classes of this module.")
+    ] = None,
+    output: OutputOption = Path("outputs"),
+    as_json: JsonOption = False,
+) -> int:
+    """Play a checkpoint under a stated protocol: mean returns with intervals."""
+    from pgx.evaluate import evaluate as play
+    from pgx.evaluate import render
+    from pgx.restore import find_part
+
+    part = find_part(run, output)
+    found = play(part, episodes, deterministic, seeds, video, allow_targets or ())
+    if as_json:
+        return _print_json(found)
+    from rich.console import Console
+
+    render(found, Console())
     return 0
 
 

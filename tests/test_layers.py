@@ -24,7 +24,8 @@ LAYERS = (
     {"module", "callbacks", "progress", "checkpoint", "tracking", "allocator", "freeze"}
     | {"evaluation"},
     {"train", "sweep", "report", "cli", "records", "tables", "export", "status"}
-    | {"config", "names", "build", "expert", "part", "__main__", "doctor", "init", "bench"},
+    | {"config", "names", "build", "expert", "part", "__main__", "doctor", "init", "bench"}
+    | {"restore", "evaluate", "film", "usage"},
 )
 
 #: Third-party packages that become known at a layer; the layers above know them as well.
@@ -35,7 +36,7 @@ KNOWS = (
     set(),
     set(),
     {"pytorch_lightning", "wandb", "polars", "rich", "omegaconf"},
-    {"hydra", "typer", "packaging", "yaml", "stable_baselines3", "pgx_lab"},
+    {"hydra", "typer", "packaging", "yaml", "stable_baselines3", "pgx_lab"} | {"imageio_ffmpeg"},
 )
 
 

@@ -1,0 +1,35 @@
+"""What ``pgx train --help`` prints: its arguments are Hydra's, which no parser here knows."""
+
+TRAIN_HELP = """\
+Usage: pgx train [OVERRIDES]
+
+Train one arm, all its seeds in one process; print the run directory and a table, a row per seed.
+
+  pgx train                                         the defaults, in conf/train.yaml
+  pgx train experiment=a2c seeds=10                 a preset, seeds 0 to 9
+  pgx train experiment=a2c seeds='0-4' decisions=100000
+  pgx train experiment=reinforce estimator=reward_to_go optimizer.learning_rate=0.01
+  pgx train experiment=a2c resume=true              continue what was interrupted
+  pgx train experiment=a2c --cfg job                print the configuration and stop
+
+Keys
+  seeds         a list [0,1,2], a count (10 is 0 to 9) or a range '0-9'
+  decisions     budget per replica; it stops at the first iteration boundary at or past it
+  evaluation.every
+                decisions between a seed's evaluations; without it, none
+  arm           the arm's name; without it, the sorted overrides as a slug
+  study.name    the study it belongs to; without it, adhoc
+  output        where runs are written; without it, outputs
+  tracker       where rows go: files, or wandb, which mirrors them (offline, one run per seed)
+  device        cpu, cuda or cuda:N
+  threads       of torch; without it, as many as cores, at most 2
+  resume        true continues an interrupted run
+  replace       true removes what the run's directory holds and starts over
+  allocator     tuned (faster) or default
+
+Groups
+  environment, policy, estimator, baseline, optimizer, evaluation, study, experiment (a preset)
+
+The arguments are Hydra's overrides: key=value changes, +key=value adds, ~key removes, group=option
+selects. Your own configs are found in ./conf and with --config-dir DIR; `pgx init` writes some.
+"""
