@@ -27,7 +27,7 @@ import sys
 from pathlib import Path
 from pgx.tracking import mirror_process
 mirror_process.EVERY_S["offline"] = mirror_process.EVERY_S["online"]
-mirror_process.main(Path(sys.argv[1]), sys.argv[2])
+mirror_process.main(Path(sys.argv[1]), *sys.argv[2:])
 """
 _TRAINER = f"""
 import sys

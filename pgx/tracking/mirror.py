@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,8 @@ from pgx.tracking.runs_state import FOLDER, read_state
 
 LOG = "mirror.log"  #: in the part's ``wandb/``: what the mirror process and wandb print
 WAIT_S = {"offline": 120.0, "online": 30.0}  #: at most, for the mirror to end after training
-COMMAND = (sys.executable, "-P", "-m", "pgx.tracking.mirror_process")  #: directory and mode follow
-_PATIENCE_S = 5.0  # for the mirror of an earlier process to give up
+COMMAND = (sys.executable, "-P", "-m", "pgx.tracking.mirror_process")  #: arguments follow
+PATIENCE_S = 5.0  #: with the mirror of an earlier process, which may be about to end
 
 #: Of the variables that wandb reads, those that say who the user is and how to reach the server.
 KEPT = frozenset(
@@ -64,7 +65,7 @@ class Mirror:
         self.folder.mkdir(exist_ok=True)
         with (self.folder / LOG).open("ab") as output:
             self._process = subprocess.Popen(
-                [*COMMAND, str(self.folder.parent), self.mode],
+                [*COMMAND, str(self.folder.parent), self.mode, str(os.getpid())],
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=output,
@@ -136,15 +137,14 @@ def environment(given: Mapping[str, str]) -> dict[str, str]:
 
 
 def stop_earlier(directory: Path) -> None:
-    """End the mirror that an earlier process of this part may have left at work."""
+    """Let the mirror that an earlier process of this part left at work end, or end it."""
     folder = directory / FOLDER
-    deadline = time.monotonic() + _PATIENCE_S
-    while (owner := _owner(folder)) is not None and time.monotonic() < deadline:
-        late = time.monotonic() > deadline - _PATIENCE_S / 2
-        try:
-            os.kill(owner, signal.SIGKILL if late else signal.SIGTERM)
-        except ProcessLookupError:
-            return
+    begun = time.monotonic()
+    while (owner := _owner(folder)) is not None and time.monotonic() < begun + 2 * PATIENCE_S:
+        if time.monotonic() > begun + PATIENCE_S:
+            with suppress(ProcessLookupError):
+                os.kill(owner, signal.SIGKILL)
+            time.sleep(1.0)  # its wandb-core sees that, and lets go of its files
         time.sleep(0.1)
 
 

@@ -12,6 +12,7 @@ import os
 import select
 import signal
 import sys
+import time
 import traceback
 from contextlib import suppress
 from pathlib import Path
@@ -31,6 +32,8 @@ if TYPE_CHECKING:  # imported when there is something to do, for it takes a seco
 EVERY_S = {"offline": 300.0, "online": 30.0}
 PATIENCE_S = 60.0  #: with a server that does not answer, while there is training
 HURRY_S = 10.0  #: with the same when training is over, and the trainer waits
+
+CHECK_S = 5.0  #: between checks that the trainer is still there
 
 ENDED = ("finished", "failed")  #: statuses of a seed that trains no more
 
@@ -127,7 +130,7 @@ class Sender:
         self._runs.finish(outcomes)
 
 
-def main(directory: Path, mode: str) -> None:
+def main(directory: Path, mode: str, trainer: str | None = None) -> None:
     """Mirror a part until its trainer ends, then close its runs.
 
     If the server does not let the runs be opened, the process begins anew, offline: every row is in
@@ -136,13 +139,14 @@ def main(directory: Path, mode: str) -> None:
     Args:
         directory: of the part.
         mode: ``offline`` or ``online``.
+        trainer: its process; without it, the one that started this.
     """
-    for number in (signal.SIGINT, signal.SIGHUP):  # of the trainer's terminal: it tells us itself
-        signal.signal(number, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # meant for all of a terminal
+        signal.signal(number, signal.SIG_IGN)  # or a job: the trainer ends, and then this process
     code = 1
     try:
         with PartLock(directory / FOLDER):
-            _mirror(directory, mode)
+            _mirror(directory, mode, int(trainer or os.getppid()))
         code = 0
     except Exception:  # noqa: BLE001 - printed to the log, and answered with status 1
         traceback.print_exc()
@@ -151,18 +155,18 @@ def main(directory: Path, mode: str) -> None:
         os._exit(code)  # wandb's own ending may wait for the network for days
 
 
-def _mirror(directory: Path, mode: str) -> None:
-    ended = _ended_within(EVERY_S[mode])
+def _mirror(directory: Path, mode: str, trainer: int) -> None:
+    ended = _ended_within(EVERY_S[mode], trainer)
     if not ended:
         _step_back()
-    sender = _open(directory, mode, HURRY_S if ended else PATIENCE_S)
+    sender = _open(directory, mode, HURRY_S if ended else PATIENCE_S, trainer)
     while not ended:
         sender.send()
-        ended = _ended_within(EVERY_S[mode])
+        ended = _ended_within(EVERY_S[mode], trainer)
     sender.finish()
 
 
-def _open(directory: Path, mode: str, patience_s: float) -> Sender:
+def _open(directory: Path, mode: str, patience_s: float, trainer: int) -> Sender:
     from pgx.tracking.mirror import COMMAND, environment
 
     try:
@@ -172,7 +176,8 @@ def _open(directory: Path, mode: str, patience_s: float) -> Sender:
             raise
         traceback.print_exc()
         print("the runs could not be opened: once more, offline", file=sys.stderr, flush=True)
-        os.execve(COMMAND[0], [*COMMAND, str(directory), "offline"], environment(os.environ))
+        words = [*COMMAND, str(directory), "offline", str(trainer)]
+        os.execve(words[0], words, environment(os.environ))
 
 
 def _step_back() -> None:
@@ -187,11 +192,18 @@ def _step_back() -> None:
             Path("/proc/self/autogroup").write_text("10")
 
 
-def _ended_within(seconds: float) -> bool:
-    """Wait so long, or until the trainer has let go of its end of the pipe; whether it has."""
-    ready, _, _ = select.select([0], [], [], seconds)
-    return bool(ready) and os.read(0, 1) == b""
+def _ended_within(seconds: float, trainer: int) -> bool:
+    """Wait so long, or until the trainer has ended; whether it has.
+
+    Its end of the pipe is gone then, unless a process that it forked still holds it.
+    """
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0:
+        ready, _, _ = select.select([0], [], [], min(left, CHECK_S))
+        if (ready and os.read(0, 1) == b"") or os.getppid() != trainer:
+            return True
+    return False
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]), *sys.argv[2:])

@@ -31,12 +31,12 @@ import pgx.tracking.mirror as mirror
 import pgx.tracking.mirror_process as process
 import pgx.tracking.wandb_runs as runs
 process.EVERY_S = {{"offline": 0.1, "online": 0.1}}
-process.PATIENCE_S, process.HURRY_S = 2.0, 1.0
+process.PATIENCE_S, process.HURRY_S, process.CHECK_S = 2.0, 1.0, 0.1
 process._step_back = lambda: None  # not on a machine that runs tests in parallel
 runs.FINISH_S = 3.0
 runs._QUIET["x_file_stream_transmit_interval"] = 1  # s, whole
 mirror.COMMAND = (sys.executable, {script!r})
-process.main(Path(sys.argv[1]), sys.argv[2])
+process.main(Path(sys.argv[1]), *sys.argv[2:])
 """
 
 
@@ -110,7 +110,7 @@ def mirror(directory: Path, mode: str = "offline") -> subprocess.Popen[bytes]:
     (directory / "wandb").mkdir(exist_ok=True)
     with (directory / "wandb" / "mirror.log").open("ab") as output:
         return subprocess.Popen(
-            [sys.executable, str(script), str(directory), mode],
+            [sys.executable, str(script), str(directory), mode, str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,

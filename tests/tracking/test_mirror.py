@@ -181,7 +181,9 @@ def test_variables_that_would_rename_runs_are_not_handed_on() -> None:
     assert found["OMP_NUM_THREADS"] == "1"
 
 
-def test_a_mirror_left_from_before_is_ended(tmp_path: Path) -> None:
+def test_a_mirror_left_from_before_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     code = (
         "import sys, time; from pathlib import Path; from pgx.tracking.manifest import PartLock\n"
         "with PartLock(Path(sys.argv[1])): time.sleep(60)"
@@ -194,7 +196,8 @@ def test_a_mirror_left_from_before_is_ended(tmp_path: Path) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.02)
     time.sleep(0.1)
+    monkeypatch.setattr(mirror, "PATIENCE_S", 0.3)
     mirror.stop_earlier(tmp_path)
-    assert process.wait(10) == -signal.SIGTERM
+    assert process.wait(10) == -signal.SIGKILL
     assert not is_live(tmp_path / "wandb")
     mirror.stop_earlier(tmp_path / "nowhere")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 import pytest
 
 from pgx.tracking.runs_state import read_state
+from tests.conftest import environment
 from tests.support.parts import SEEDS, Trainer, ended, mirror
 from tests.support.wandb_files import Recorded, recorded
 
@@ -174,14 +177,42 @@ def test_the_first_number_of_points_stays(part: Path) -> None:
         assert steps(run) == list(range(7))
 
 
-def test_ctrl_c_does_not_reach_it(part: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signals_to_a_whole_terminal_or_job_leave_it_alone(
+    part: Path, number: signal.Signals
+) -> None:
     trainer = Trainer(part, "wandb.points=7").train(range(5))
     process = mirror(part)
     wait_for_step(part, 3)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     trainer.train(range(5, 7)).end()
     assert ended(process) == 0, log(part)
     assert [run.exits for run in recorded(part / "wandb").values()] == [[0]] * len(SEEDS)
+
+
+FORKS = """
+import os, sys, time
+from pathlib import Path
+from tests.conftest import environment
+from tests.support.parts import mirror
+process = mirror(Path(sys.argv[1]))
+if os.fork() == 0:
+    time.sleep(20)
+    os._exit(0)
+time.sleep(0.1)
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_a_process_that_the_trainer_forked_does_not_keep_it(part: Path) -> None:
+    Trainer(part, "wandb.points=7").train(range(4))
+    trainer = [sys.executable, "-c", FORKS, str(part)]
+    subprocess.run(trainer, env=environment(), stdout=subprocess.DEVNULL, check=False)
+    deadline = time.monotonic() + 15
+    while not ((found := read_state(part / "wandb")) and found["closed"]):
+        assert time.monotonic() < deadline, log(part)
+        time.sleep(0.05)
+    assert [run.exits for run in recorded(part / "wandb").values()] == [[1]] * len(SEEDS)
 
 
 def test_two_mirrors_do_not_write_at_once(part: Path) -> None:
