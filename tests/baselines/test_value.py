@@ -367,3 +367,15 @@ def test_a_frozen_target_is_made_by_the_network_before_the_last_step(kind):
 def test_an_unknown_target_is_refused():
     with pytest.raises(ConfigError, match=r"baseline\.target=froze: did you mean 'frozen'"):
         make(target="froze")
+
+
+@pytest.mark.parametrize("complete", KINDS.values(), ids=KINDS)
+def test_a_scheduled_coefficient_scales_each_replicas_gradient_and_loss(complete):
+    rollout = random_rollout(2, complete)
+    progress = torch.tensor([0.0, 0.5, 1.0], dtype=torch.float64)
+    fading = make(coefficient={"start": 0.8, "end": 0.2})(replace(rollout, progress=progress))
+    plain = make(coefficient=1.0)(rollout)
+    share = torch.tensor([0.8, 0.5, 0.2])
+    torch.testing.assert_close(fading.gradient, plain.gradient * share.unsqueeze(1))
+    torch.testing.assert_close(fading.loss, plain.loss * share)
+    assert torch.equal(fading.value, plain.value)
