@@ -57,9 +57,16 @@ def build_evaluation(config: DictConfig, parts: Ingredients, seeds: Sequence[int
     """What plays beside training, as ``evaluation`` says, with draws of its own."""
     spec = parts.env.spec
     protocol = Protocol.of(config.evaluation, spec)
-    own, slots = evaluation_seeds(seeds, "training"), slots_at_once(spec, protocol.episodes)
+    own, slots = evaluation_seeds(seeds, "training"), evaluation_slots(config, spec, protocol)
     env = build_environment(config, own, slots)
     return Evaluation(parts.policy, env, protocol, parts.normalization)
+
+
+def evaluation_slots(config: DictConfig, spec: EnvSpec, protocol: Protocol) -> int:
+    """How many episodes are played at once; no more worker processes than training has."""
+    if config.environment.get("vectorization") == "async":
+        return slots_at_once(spec, protocol.episodes, config.environment.slots)
+    return slots_at_once(spec, protocol.episodes)
 
 
 def build_environment(config: DictConfig, seeds: Sequence[int], slots: int) -> Environment:

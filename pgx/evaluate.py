@@ -11,10 +11,10 @@ import torch
 from omegaconf import DictConfig
 from scipy.special import stdtrit
 
-from pgx.build import build_environment
+from pgx.build import build_environment, evaluation_slots
 from pgx.environments.base import Environment
 from pgx.errors import ConfigError
-from pgx.evaluation import Evaluation, Protocol, evaluation_seeds, slots_at_once
+from pgx.evaluation import Evaluation, Protocol, evaluation_seeds
 from pgx.film import Film, Filmed
 from pgx.records import Part
 from pgx.restore import choose_seeds, read_config, read_state, restore
@@ -59,13 +59,12 @@ def evaluate(
     chosen, config, state = choose_seeds(seeds, part), read_config(part, allowed), read_state(part)
     if deterministic is None:
         deterministic = bool((config.get("evaluation") or {}).get("deterministic", True))
-    film = Film(video) if video else None
+    protocol, film = Protocol(None, episodes, deterministic), Film(video) if video else None
     torch.set_num_threads(1)  # sums of another number of threads may differ in their last bit
-    env = _environment(config, chosen, episodes, deterministic, film)
+    env = _environment(config, chosen, protocol, film)
     whole = False
     try:
         policy, normalization = restore(config, env.spec, part, state, chosen)
-        protocol = Protocol(None, episodes, deterministic)
         evaluation = Evaluation(policy, env, protocol, normalization)
         returns, lengths = evaluation.play(np.ones(len(chosen), dtype=bool))
         whole = True
@@ -84,20 +83,20 @@ def evaluate(
 
 
 def _environment(
-    config: DictConfig, chosen: list[int], episodes: int, deterministic: bool, film: Film | None
+    config: DictConfig, chosen: list[int], protocol: Protocol, film: Film | None
 ) -> Environment:
     """The config's environment with slots of our own; a filmed one lives in this process."""
-    if film and "vectorization" in config.environment:
-        config.environment.vectorization = "sync"  # plays the same episodes as the others
     probe = build_environment(config, chosen[:1], 1)
     probe.close()
-    if deterministic and probe.spec.time_limit is None:
+    slots = evaluation_slots(config, probe.spec, protocol)
+    if film and "vectorization" in config.environment:
+        config.environment.vectorization = "sync"  # plays the same episodes as the others
+    if protocol.deterministic and probe.spec.time_limit is None:
         raise ConfigError(
             f"--deterministic: {probe.spec.id} has no time limit and the likeliest actions may "
             "never end an episode; use --stochastic"
         )
-    own, slots = evaluation_seeds(chosen, "command"), slots_at_once(probe.spec, episodes)
-    env = build_environment(config, own, slots)
+    env = build_environment(config, evaluation_seeds(chosen, "command"), slots)
     try:
         return Filmed(env, film.add) if film else env
     except ConfigError:

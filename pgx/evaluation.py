@@ -89,13 +89,18 @@ def evaluation_seeds(seeds: Sequence[int], use: str) -> list[int]:
     return [int(key.generate_state(1, np.uint64)[0] >> np.uint64(1)) for key in keys]
 
 
-def slots_at_once(spec: EnvSpec, episodes: int) -> int:
+def slots_at_once(spec: EnvSpec, episodes: int, most: int = MOST_EPISODES) -> int:
     """How many episodes of a replica are played side by side: a divisor of all, so none is wasted.
 
     It depends on nothing but its arguments: an evaluation is the same whoever else is there.
+
+    Args:
+        spec: of the environment; what an episode shows is kept until all have ended.
+        episodes: of an evaluation, per replica.
+        most: what the environment can bear.
     """
     size = 2 * int(np.prod(spec.observation_shape, dtype=int)) * (spec.time_limit or UNLIMITED)
-    most = max(1, min(episodes, HELD // size))
+    most = max(1, min(episodes, most, HELD // size))
     return max(n for n in range(1, most + 1) if episodes % n == 0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ import polars as pl
 import pytest
 import torch
 
-from pgx.build import build, build_environment, build_evaluation
+from pgx.build import build, build_environment, build_evaluation, evaluation_slots
+from pgx.checkpoint import load_checkpoint
 from pgx.config import compose_config
 from pgx.errors import ConfigError
 from pgx.evaluation import (
@@ -29,6 +31,7 @@ from pgx.tracking.files import FileTracker
 from pgx.train import make_plan
 from pgx.types import EnvSpec
 from tests.conftest import Train
+from tests.test_resume import stop_in_the_middle
 
 SEEDS = (4, 9, 2)
 A2C = ("experiment=a2c", "estimator.horizon=16")
@@ -244,6 +247,16 @@ def test_no_episode_is_played_in_vain(shape, limit, episodes, slots) -> None:
     assert slots_at_once(spec, episodes) == slots
 
 
+def test_no_more_workers_than_training_has() -> None:
+    words = ["environment=gymnasium", "environment.id=CartPole-v1", "environment.slots=8"]
+    config, protocol = compose_config(words), Protocol(None, 100, True)
+    spec = EnvSpec("CartPole-v1", (4,), "discrete", 2, time_limit=500)
+    assert evaluation_slots(config, spec, protocol) == 100
+    config.environment.vectorization = "async"
+    assert evaluation_slots(config, spec, protocol) == 5  # the largest divisor of 100 up to 8
+    assert evaluation_slots(config, spec, Protocol(None, 3, True)) == 3
+
+
 def test_what_is_not_evaluated_has_one_hash() -> None:
     plain, other = compose_config([]), compose_config(["evaluation.episodes=7"])
     assert config_hash(plain) == config_hash(other)
@@ -278,7 +291,28 @@ def test_without_a_time_limit_sampled_actions_may_be_evaluated() -> None:
     assert Protocol.of({**keys, "every": None, "deterministic": True}, spec).every is None
 
 
-def test_training_writes_them_and_resumes_them(train: Train, tmp_path: Path) -> None:
+def test_killed_and_resumed_holds_every_evaluation_once(train: Train, tmp_path: Path) -> None:
+    words = ["experiment=a2c", "estimator.horizon=8", "environment.slots=2", "decisions=15000"]
+    words += ["arm=x", "seeds=[4,1]", "threads=1", "checkpoint_every=0.05", "evaluation.every=300"]
+    words += ["evaluation.episodes=2"]
+    train(*words, "output=whole")
+    command = [*words, "output=cut", "resume=true"]
+    parts = [tmp_path / name / "adhoc/x/cartpole-v1/seeds-4_1" for name in ("whole", "cut")]
+    for wait_s in (0.4, 0.9):
+        stop_in_the_middle(tmp_path, command, parts[1], signal.SIGKILL, wait_s).communicate()
+    assert (parts[1] / "evaluations.blocks").exists()
+    train(*command)
+    whole, cut = (pl.read_parquet(part / "evaluations.parquet") for part in parts)
+    assert whole.height == 2 * 50 * 2
+    assert cut.equals(whole)
+    states = [load_checkpoint(part) for part in parts]
+    for state in states:
+        assert state is not None
+        del state["tracker"]  # which knows how long it took
+    assert_equal(*states)
+
+
+def test_training_writes_them_and_refuses_others(train: Train, tmp_path: Path) -> None:
     words = ["experiment=a2c", "seeds=2", "arm=x", "decisions=2048", "threads=1"]
     more = ["evaluation.every=1000", "evaluation.episodes=3"]
     train(*words, *more)
