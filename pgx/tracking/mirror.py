@@ -62,16 +62,19 @@ class Mirror:
         """Start the process; the part's manifest and config are there, its rows may come later."""
         if self.mode is None:
             return
-        self.folder.mkdir(exist_ok=True)
-        with (self.folder / LOG).open("ab") as output:
-            self._process = subprocess.Popen(
-                [*COMMAND, str(self.folder.parent), self.mode, str(os.getpid())],
-                stdin=subprocess.PIPE,
-                stdout=output,
-                stderr=output,
-                env=environment(os.environ),
-                start_new_session=True,
-            )
+        try:
+            self.folder.mkdir(exist_ok=True)
+            with self._log.open("ab") as output:
+                self._process = subprocess.Popen(
+                    [*COMMAND, str(self.folder.parent), self.mode, str(os.getpid())],
+                    stdin=subprocess.PIPE,
+                    stdout=output,
+                    stderr=output,
+                    env=environment(os.environ),
+                    start_new_session=True,
+                )
+        except OSError as error:
+            self._say(logging.WARNING, f"its process could not be started ({error})")
 
     def __exit__(self, *ending: object) -> None:
         if self._process is None or self._process.stdin is None:

@@ -149,6 +149,18 @@ def test_a_mirror_that_dies_is_one_line(
     assert "no row of training is lost" in line
 
 
+def test_a_mirror_that_cannot_start_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from rich.console import Console
+
+    (tmp_path / "wandb").touch()  # no folder
+    with mirror.Mirror(tmp_path, "offline", Console(soft_wrap=True)) as one:
+        one.start()
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("W&B: its process could not be started")
+
+
 def test_the_trainer_does_not_wait_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
