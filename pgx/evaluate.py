@@ -16,6 +16,7 @@ from pgx.environments.base import Environment
 from pgx.errors import ConfigError
 from pgx.evaluation import Evaluation, Protocol, evaluation_seeds
 from pgx.film import Film, Filmed
+from pgx.normalization import Normalization
 from pgx.records import Part
 from pgx.restore import choose_seeds, read_config, read_state, restore
 from pgx.tables import NOTHING, number, plain_table, printable, show, status_text
@@ -72,7 +73,7 @@ def evaluate(
         env.close()
         if film:
             film.close(whole)
-    told = _told(env.spec, protocol, "frozen" if normalization else "none")
+    told = _told(env.spec, protocol, normalization)
     rows = [
         _row(part, seed, state["decisions"][part.seeds.index(seed)], *played)
         for seed, *played in zip(chosen, returns, lengths, strict=True)
@@ -104,7 +105,7 @@ def _environment(
         raise
 
 
-def _told(spec: EnvSpec, protocol: Protocol, statistics: str) -> dict[str, Any]:
+def _told(spec: EnvSpec, protocol: Protocol, normalization: Normalization | None) -> dict[str, Any]:
     """The protocol, for people and programs."""
     one = "likeliest" if spec.action_kind == "discrete" else "mean"
     return {
@@ -114,7 +115,7 @@ def _told(spec: EnvSpec, protocol: Protocol, statistics: str) -> dict[str, Any]:
         "deterministic": protocol.deterministic,
         "actions": f"always the {one} action" if protocol.deterministic else "actions sampled",
         "rewards": "raw",
-        "statistics": statistics,
+        "observations": "normalised, statistics frozen" if normalization else "raw",
         "interval": INTERVAL,
     }
 
@@ -176,9 +177,8 @@ def _protocol(found: dict[str, Any]) -> list[str]:
     return [
         f"{told['environment']}, time limit {limit}: {told['episodes']} episodes a seed, "
         f"{told['actions']}, streams of their own",
-        f"checkpoint after {after} decisions; rewards raw; statistics of observations "
-        f"{told['statistics']}; intervals: {INTERVAL}, a seed's over its episodes, the mean's over "
-        "runs",
+        f"checkpoint after {after} decisions; rewards raw, observations {told['observations']}",
+        f"intervals: {INTERVAL}; a seed's over its episodes, the mean's over runs",
     ]
 
 

@@ -125,13 +125,13 @@ def test_what_is_printed_names_the_protocol(part: Part, capsys: pytest.CaptureFi
     said = capsys.readouterr().out
     for words in (
         "CartPole-v1, time limit 500 decisions: 4 episodes a seed, actions sampled",
-        "checkpoint after 4,096 decisions; rewards raw; statistics of observations frozen",
+        "checkpoint after 4,096 decisions; rewards raw, observations normalised, statistics frozen",
         "95% Student t",
         "95% interval",
         "3 runs",
     ):
         assert words in said
-    assert [line.split()[0] for line in said.splitlines()[2:]] == ["seed", "4", "5", "6", "mean"]
+    assert [line.split()[0] for line in said.splitlines()[3:]] == ["seed", "4", "5", "6", "mean"]
 
 
 def test_a_diverged_seed_is_shown_as_such(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
