@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -250,3 +251,19 @@ def test_an_episode_that_may_not_end_is_refused(copy: Path) -> None:
     (copy / "config.yaml").write_text(text)
     with pytest.raises(ConfigError, match=r"corridor has no time limit .*; use --stochastic"):
         evaluate(read_part(copy), 2)
+
+
+def test_classes_of_ones_own_are_found_once_they_are_trusted(
+    copy: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    source = (
+        "from pgx.environments.cartpole import CartPole\n\n\nclass Slope(CartPole):\n    pass\n"
+    )
+    (tmp_path / "my_slope_module.py").write_text(source)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [*sys.path])
+    plain = evaluate(read_part(copy), 2)
+    change(copy, "_target_: pgx.environments.cartpole.CartPole", "_target_: my_slope_module.Slope")
+    with pytest.raises(ConfigError, match="add --allow-targets NAME"):
+        evaluate(read_part(copy), 2)
+    assert evaluate(read_part(copy), 2, allowed=["my_slope_module"]) == plain
