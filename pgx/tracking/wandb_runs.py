@@ -106,7 +106,8 @@ class Runs:
     """The W&B runs of a part, continued by every mirror process of the part.
 
     The same rows always make the same points, so a process sends those that W&B lacks. Online the
-    server says how far its run goes. Offline `wandb sync` appends one process's files to another's,
+    server says how far its run goes, also after ``replace=true``: the same config and seed make the
+    same run, and a run of that id that is not resumed would get the rows a second time. Offline `wandb sync` appends one process's files to another's,
     so a process begins where the last one noted that it had come to; files of one that was killed
     are written again, unless they have been sent.
 
@@ -220,7 +221,7 @@ class Runs:
             run_job_type="train",
             run_tags=tuple(fitted(tag, _LONGEST_TAG) for tag in (job.study, job.environment)),
             reinit="create_new",
-            resume="allow" if job.mode == "online" and self._before else None,
+            resume="allow" if job.mode == "online" else None,
             init_timeout=self._patience_s,
             finish_timeout=FINISH_S if job.mode == "online" else 0,
             finish_timeout_raises=True,

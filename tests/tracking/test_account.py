@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pgx.cli import main
 from pgx.config import compose_config
 from pgx.errors import ConfigError
 from pgx.names import config_hash
@@ -51,6 +52,17 @@ def test_online_needs_a_login_and_offline_does_not(monkeypatch: pytest.MonkeyPat
         check_tracker(online)
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
     check_tracker(online)
+
+
+def test_without_a_login_nothing_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert main(["train", "tracker=wandb", "wandb.mode=online"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: wandb.mode=online: nobody is logged in here")
+    assert list((tmp_path / "here").iterdir()) == []
 
 
 def test_a_login_is_found_where_wandb_looks(

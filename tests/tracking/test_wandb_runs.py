@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,6 +63,15 @@ def test_an_online_run_goes_on_where_the_server_stopped(part: Path, server: Wand
     assert ended(mirror(part, "online")) == 0, log(part)
     assert set(map(tuple, arrived(server).values())) == {tuple(range(7))}
     assert [run.exits for run in server.runs.values()] == [[1, 0]] * len(SEEDS)
+
+
+def test_a_run_made_anew_is_not_sent_twice(part: Path, server: WandbServer) -> None:
+    for _ in range(2):
+        if part.exists():
+            shutil.rmtree(part)  # as replace=true does
+        Trainer(part, "wandb.points=7").train(range(7)).end()
+        assert ended(mirror(part, "online")) == 0, log(part)
+    assert set(map(tuple, arrived(server).values())) == {tuple(range(7))}
 
 
 def test_what_a_failing_server_did_not_take_is_sent_later(part: Path, server: WandbServer) -> None:
