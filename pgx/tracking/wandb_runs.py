@@ -107,9 +107,10 @@ class Runs:
 
     The same rows always make the same points, so a process sends those that W&B lacks. Online the
     server says how far its run goes, also after ``replace=true``: the same config and seed make the
-    same run, and a run of that id that is not resumed would get the rows a second time. Offline `wandb sync` appends one process's files to another's,
-    so a process begins where the last one noted that it had come to; files of one that was killed
-    are written again, unless they have been sent.
+    same run, and a run of that id that is not resumed would get the rows a second time. Offline
+    `wandb sync` appends one process's files to another's, so a process begins where the last one
+    noted that it had come to; files of one that was killed are written again, unless they have been
+    sent.
 
     Args:
         job: what they say about themselves.
