@@ -133,7 +133,7 @@ def test_a_server_that_fails_neither_stops_nor_slows_training(tmp_path: Path) ->
     processor = [beside[1] / alone[1] for alone, beside in found["pairs"]]
     print(f"training loop: {trained}, processor time: {processor}")
     assert statistics.median(processor) < 1.3
-    assert statistics.median(trained) < 2.0  # on a machine that runs other tests meanwhile
+    assert statistics.median(trained) < 3.0  # on a machine that runs other tests meanwhile
 
 
 def test_a_mirror_that_dies_is_one_line(
