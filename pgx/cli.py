@@ -22,6 +22,7 @@ import typer
 from typer.core import TyperCommand
 
 from pgx import __version__
+from pgx.atari.command import table
 from pgx.errors import ConfigError, RunFailed
 from pgx.usage import TRAIN_HELP
 
@@ -151,6 +152,9 @@ def evaluate(
 
     render(found, Console())
     return 0
+
+
+app.command()(table)
 
 
 @app.command()

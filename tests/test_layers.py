@@ -25,7 +25,7 @@ LAYERS = (
     | {"evaluation"},
     {"train", "sweep", "report", "cli", "records", "tables", "export", "status"}
     | {"config", "names", "build", "expert", "part", "__main__", "doctor", "init", "bench"}
-    | {"restore", "evaluate", "film", "usage"},
+    | {"restore", "evaluate", "film", "usage", "atari"},
 )
 
 #: Third-party packages that become known at a layer; the layers above know them as well.
@@ -36,7 +36,9 @@ KNOWS = (
     set(),
     set(),
     {"pytorch_lightning", "wandb", "polars", "rich", "omegaconf"},
-    {"hydra", "typer", "packaging", "yaml", "stable_baselines3", "pgx_lab"} | {"imageio_ffmpeg"},
+    {"hydra", "typer", "packaging", "yaml", "stable_baselines3", "pgx_lab"}
+    | {"imageio_ffmpeg"}
+    | {"altair"},
 )
 
 

@@ -1,0 +1,139 @@
+"""A sheet as Markdown, CSV, LaTeX or HTML, with whatever the format takes for its own escaped."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from html import escape
+
+from pgx.atari.table import Cell, Sheet
+from pgx.tables import NOTHING
+
+_LATEX = {
+    **{sign: rf"\{sign}" for sign in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "−": "$-$",
+    "×": r"$\times$",
+    "–": "--",
+}
+_STYLE = (
+    "body{font:15px/1.4 sans-serif;margin:2em}table{border-collapse:collapse}"
+    "th,td{padding:.2em .7em;text-align:left}thead{border-bottom:1px solid}"
+    ".number{text-align:right;font-variant-numeric:tabular-nums}"
+)
+
+
+def markdown(sheet: Sheet) -> str:
+    """A pipe table, then the notes as paragraphs."""
+    shown = _without_empty_columns(sheet)
+    rules = ["---:" if right else "---" for right in _right(shown)]
+    lines = [[_pipe(name) for name in shown.head], rules]
+    lines += [[_pipe(text(cell)) for cell in row] for row in shown.rows]
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return "\n\n".join([f"**{shown.title}**", table, *map(_pipe, shown.notes)]) + "\n"
+
+
+def comma_separated(sheet: Sheet) -> str:
+    """Every column, numbers unrounded, an empty cell for none; the notes are not in it."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(sheet.head)
+    writer.writerows(["" if cell is None else cell for cell in row] for row in sheet.rows)
+    return file.getvalue()
+
+
+def latex(sheet: Sheet) -> str:
+    """A ``tabular`` for the package booktabs, then the notes."""
+    shown = _without_empty_columns(sheet)
+    columns = "".join("r" if right else "l" for right in _right(shown))
+    rows = [" & ".join(_latex(text(cell)) for cell in row) + r" \\" for row in shown.rows]
+    lines = [
+        f"% {shown.title}; needs \\usepackage{{booktabs}}".replace("\n", " "),
+        rf"\begin{{tabular}}{{{columns}}}",
+        r"\toprule",
+        " & ".join(map(_latex, shown.head)) + r" \\",
+        r"\midrule",
+        *rows,
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
+    return "\n".join(lines) + "".join(f"\n\n{_latex(note)}" for note in shown.notes) + "\n"
+
+
+def html(sheet: Sheet) -> str:
+    """A whole page that needs nothing else."""
+    shown = _without_empty_columns(sheet)
+    right = _right(shown)
+    rows = "\n".join(_html_row("td", map(text, row), right) for row in shown.rows)
+    notes = "\n".join(f"<p>{escape(note)}</p>" for note in shown.notes)
+    title = escape(shown.title)
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head><meta charset="utf-8"/><title>{title}</title><style>{_STYLE}</style></head>
+<body>
+<h1>{title}</h1>
+<table>
+<thead>
+{_html_row("th", shown.head, right)}
+</thead>
+<tbody>
+{rows}
+</tbody>
+</table>
+{notes}
+</body>
+</html>
+"""
+
+
+FORMATS: dict[str, Callable[[Sheet], str]] = {
+    "markdown": markdown,
+    "csv": comma_separated,
+    "latex": latex,
+    "html": html,
+}
+
+
+def text(cell: Cell) -> str:
+    """A cell for people: percents with one digit, a dash for none."""
+    if cell is None:
+        return NOTHING
+    return f"{cell:.1f}" if isinstance(cell, float) else str(cell)
+
+
+def _pipe(words: str) -> str:
+    """Without line breaks, and with what Markdown would take for its own made plain."""
+    for sign in "\\|*_<`":
+        words = words.replace(sign, f"\\{sign}")
+    return " ".join(words.split())
+
+
+def _latex(words: str) -> str:
+    return "".join(_LATEX.get(sign, sign) for sign in words)
+
+
+def _html_row(tag: str, cells: Iterable[str], right: list[bool]) -> str:
+    made = [
+        f'<{tag} class="number">{escape(cell)}</{tag}>'
+        if number
+        else f"<{tag}>{escape(cell)}</{tag}>"
+        for cell, number in zip(cells, right, strict=True)
+    ]
+    return f"<tr>{''.join(made)}</tr>"
+
+
+def _right(sheet: Sheet) -> list[bool]:
+    """Which columns hold numbers, and so are set to the right."""
+    columns = zip(*sheet.rows, strict=True)
+    return [all(cell is None or isinstance(cell, (int, float)) for cell in c) for c in columns]
+
+
+def _without_empty_columns(sheet: Sheet) -> Sheet:
+    """The sheet as people read it: columns that say nothing are left out."""
+    kept = [i for i, c in enumerate(zip(*sheet.rows, strict=True)) if any(x is not None for x in c)]
+    head = tuple(sheet.head[i] for i in kept)
+    return replace(sheet, head=head, rows=tuple(tuple(row[i] for i in kept) for row in sheet.rows))
