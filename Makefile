@@ -4,7 +4,7 @@ PYTHON ?= $(shell python3.11 -c 'import sys; print(sys.executable)' 2>/dev/null 
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
-TYPED := $(wildcard $(patsubst %,pgx/%.py,types axes errors paths streams returns schedules nets lift stats))
+TYPED := $(wildcard $(patsubst %,pgx/%.py,types axes errors paths streams returns schedules nets lift stats/*))
 DEMO := experiment=a2c seeds=10
 
 .DEFAULT_GOAL := help
