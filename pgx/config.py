@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -101,9 +102,26 @@ def _check_keys(config: DictConfig) -> None:
             raise ConfigError(f"{key} is needed: do not take it out")
     if not OmegaConf.is_dict(config.study) or set(config.study) != {"name"}:
         raise ConfigError("study: needs the key name, and no other; see conf/study/adhoc.yaml")
+    _check_mapping(config, "normalization", primary.normalization)
+    default = OmegaConf.load(config_directory() / "wandb" / "default.yaml")
+    _check_mapping(config, "wandb", default)
     targets = config.allow_targets
     if not OmegaConf.is_list(targets) or not all(isinstance(name, str) for name in targets):
         raise ConfigError(f"allow_targets={targets}: give a list of modules, such as [my_module]")
+
+
+def _check_mapping(config: DictConfig, name: str, wanted: Any) -> None:
+    """The keys of ``wanted``, and no other, below a key that names no class."""
+    if not OmegaConf.is_dict(config[name]) or config[name] is None:
+        raise ConfigError(
+            f"{name}={config[name]}: give its keys, as in {name}.{next(iter(wanted))}="
+        )
+    for key in config[name]:
+        if key not in wanted:
+            raise ConfigError(f"{name}.{key} is not a key: {suggest(str(key), wanted)}")
+    for key in wanted:
+        if key not in config[name]:
+            raise ConfigError(f"{name}.{key} is needed: do not take it out")
 
 
 def _compose(overrides: Sequence[str]) -> DictConfig:
@@ -158,11 +176,12 @@ def check_targets(config: DictConfig) -> None:
     """Refuse import paths that a shared config could smuggle in.
 
     Raises:
-        ConfigError: one outside pgx, torch.nn, torch.optim and the config's ``allow_targets``.
+        ConfigError: one outside pgx, torch.nn, torch.optim and the config's ``allow_targets``, or
+            one that leads nowhere.
     """
     allowed = (*TARGETS, *(f"{name}." for name in config.allow_targets))
     for key, target in _targets(OmegaConf.to_container(config, resolve=True), ""):
-        if not _defined_in(str(target), allowed):
+        if not _defined_in(key, str(target), allowed):
             raise ConfigError(
                 f"{key}={target} is not pgx's or torch's: if you trust it, add "
                 f"allow_targets=[{str(target).split('.')[0]}]"
@@ -182,14 +201,19 @@ def _targets(tree: Any, prefix: str) -> Iterator[tuple[str, Any]]:
             yield from _targets(value, f"{prefix}{index}.")
 
 
-def _defined_in(target: str, allowed: tuple[str, ...]) -> bool:
+def _defined_in(key: str, target: str, allowed: tuple[str, ...]) -> bool:
     """Whether a path begins in an allowed package and leads to something defined in one."""
     if not f"{target}.".startswith(allowed):
         return False
+    log = logging.getLogger(get_object.__module__)
+    before, log.disabled = log.disabled, True  # what fails is said here, in one line
     try:
         found = get_object(target)
-    except (ImportError, ValueError):
-        return True  # whoever instantiates it says what is missing
+    except (ImportError, ValueError) as error:
+        why = " ".join(str(error.__cause__ or error).split())
+        raise ConfigError(f"{key}={target} cannot be imported: {why}") from error
+    finally:
+        log.disabled = before
     return f"{getattr(found, '__module__', '')}.".startswith(allowed)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 SHOWN = 12  #: choices that a message lists
+LARGEST = 2**62  #: whole number that is taken; counters are 64 bits wide
 
 
 class ConfigError(ValueError):
@@ -46,11 +47,13 @@ def check_number(
         most: largest value allowed.
         below: what the value must stay below.
         above: what the value must exceed.
-        whole: whether it must be an integer.
+        whole: whether it must be an integer, of 63 bits at most.
 
     Raises:
         ConfigError: it is not a finite number, or out of range.
     """
+    if whole and isinstance(value, int) and value > LARGEST:
+        most = min(most, LARGEST)
     numeric = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
     if numeric and math.isfinite(value) and least <= value <= most and above < value < below:
         return
@@ -59,8 +62,9 @@ def check_number(
     bounds += [f"below {below:g}"] if below < math.inf else []
     bounds += [f"above {above:g}"] if above > -math.inf else []
     kind = "whole number" if whole else "number"
-    limits = f" of {' and '.join(bounds)}" if bounds else ""
-    raise ConfigError(f"{key}={value}: choose a {kind}{limits}")
+    limits = " and ".join(bounds)
+    words = [kind, *(["of"] if limits.startswith("at ") else []), *([limits] if limits else [])]
+    raise ConfigError(f"{key}={value}: choose a {' '.join(words)}")
 
 
 def check_choice(key: str, value: Any, choices: Iterable[str]) -> None:

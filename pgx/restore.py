@@ -92,13 +92,14 @@ def read_config(part: Part, allowed: Sequence[str]) -> DictConfig:
     if not isinstance(config, DictConfig) or not {"environment", "policy"} <= set(config):
         raise ConfigError(f"{path}: is not the config of a trained part; restore it")
     config.allow_targets = list(allowed)
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))  # classes of the user's own
     try:
         check_targets(config)
     except ConfigError as error:
-        what = str(error).partition(": if you trust")[0]
-        raise ConfigError(f"{path}: {what}: if you trust it, add --allow-targets NAME") from error
-    if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))  # classes of the user's own
+        what, trust, _ = str(error).partition(": if you trust")
+        advice = f"{trust} it, add --allow-targets NAME" if trust else ""
+        raise ConfigError(f"{path}: {what}{advice}") from error
     return config
 
 

@@ -74,6 +74,17 @@ MISTAKES = {
     "no such device": ("device=cuda:99", "device=cuda:99", "choose cpu"),
     "no device": ("device=gpu", "device=gpu", "choose cpu"),
     "budget": ("decisions=0", "decisions=0", "at least 1"),
+    "a budget beyond counting": (f"decisions={10**20}", "decisions=1", "at most"),
+    "normalization as a whole": ("normalization=true", "normalization=True", "observations="),
+    "inert key of normalization": ("+normalization.foo=1", "normalization.foo", "rewards"),
+    "no clip": ("normalization.clip=0", "normalization.clip=0", "choose a number above 0"),
+    "deleted key of wandb": ("~wandb.points", "wandb.points", "is needed"),
+    "inert key of wandb": ("+wandb.point=3", "wandb.point", "'points'"),
+    "a module that does not exist": (
+        "policy=lifted policy.network._target_=torch.nn.Linaer",
+        "policy.network._target_=torch.nn.Linaer",
+        "cannot be imported",
+    ),
     "a width too large": ("policy.hidden=[10000000]", "policy.hidden=10000000", "at most"),
     "widths": ("policy.hidden=[64,0]", "policy.hidden=0", "at least 1"),
     "activation": ("policy.activation=tan", "policy.activation=tan", "'tanh'"),
@@ -215,3 +226,11 @@ def test_a_finished_run_is_shown_and_a_changed_one_refused(train: Train, tmp_pat
     assert "replace=true" in refused.stderr
     assert refused.stderr.count("\n") == 1
     train(*words, "estimator.discount=0.9", "replace=true")
+
+
+def test_a_missing_class_is_one_line_in_the_shell(train: Train, tmp_path: Path) -> None:
+    options = ("policy=lifted", "policy.network._target_=nowhere.Net", "allow_targets=[nowhere]")
+    done = train(*options, status=2)
+    (line,) = done.stderr.splitlines()
+    assert "policy.network._target_=nowhere.Net cannot be imported: No module" in line
+    assert list(tmp_path.iterdir()) == []
