@@ -138,6 +138,15 @@ def test_the_wheel_carries_every_config_and_nothing_else_at_the_top(wheel: Path)
     assert {name.removeprefix("pgx/") for name in names if name.startswith("pgx/conf/")} == configs
 
 
+def test_the_table_of_the_published_scores_needs_no_checkout(
+    from_wheel: Installed, tmp_path: Path
+) -> None:
+    done = from_wheel.run("pgx", "table", "atari", "--json", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(done.stdout)["rows"]) == 8
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("kind", ["from_wheel", "editable"])
 def test_nothing_named_conf_lands_in_site_packages(
     kind: str, request: pytest.FixtureRequest

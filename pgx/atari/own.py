@@ -5,7 +5,6 @@ Nothing here imports torch or instantiates a config.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -94,15 +93,15 @@ def own_rows(root: Path, games: Collection[str]) -> tuple[list[OwnRow], list[str
     for run in chosen:
         environment = environments[run.part.path]
         name, game = f"{run.part.study}/{run.part.arm}", game_of(environment["id"])
-        reason = _foreign(environment, game, games)
-        if reason is not None:
-            notes.append(f"{name} on {environment['id']}, seed {run.seed}, is left out: {reason}")
-        elif run.status != "finished":
+        row = rows[run.part.path][run.seed]
+        reason = _foreign(environment, game, games, row)
+        if run.status != "finished":
             unfinished[name] += 1
+        elif reason is not None:
+            notes.append(f"{name} on {environment['id']}, seed {run.seed}, is left out: {reason}")
         else:
-            row = rows[run.part.path][run.seed]
-            scores += _score(name, game, run.part, environment, row)
-    left = [f"{name}: {n} runs left out, not finished" for name, n in unfinished.items() if n]
+            scores.append(_score(name, game, run.part, environment, row))
+    left = [f"{name}: runs not finished and left out: {n}" for name, n in unfinished.items() if n]
     return _rows(scores), notes + left
 
 
@@ -133,12 +132,23 @@ def _environment(part: Path) -> dict[str, Any] | None:
     return {str(key): value for key, value in environment.items()}
 
 
-def _foreign(environment: Mapping[str, Any], game: str, games: Collection[str]) -> str | None:
-    """Why a run cannot be in the table, if so."""
+def _foreign(
+    environment: Mapping[str, Any], game: str, games: Collection[str], row: Mapping[str, Any]
+) -> str | None:
+    """Why a finished run cannot be in the table, if so."""
     if game not in games:
         return "there are no published scores of this game"
     skip = (environment.get("kwargs") or {}).get("frameskip", FRAMES)
-    return None if skip == FRAMES else f"frameskip is {skip}, not {FRAMES}"
+    if skip != FRAMES:
+        return f"frameskip is {skip}, not {FRAMES}"
+    return None if _measured(row)[1] is not None else "it ended no episode"
+
+
+def _measured(row: Mapping[str, Any]) -> tuple[str, float | None]:
+    """Which of a run's episodes count, and their mean; ``row`` of `pgx.records.seed_rows`."""
+    if row.get("evaluation") is not None:
+        return EVALUATED, row["evaluation"]
+    return TRAINED, row["recent_return"]
 
 
 def protocol_of(environment: Mapping[str, Any], measure: str, place: Path) -> Protocol:
@@ -164,14 +174,11 @@ def protocol_of(environment: Mapping[str, Any], measure: str, place: Path) -> Pr
 
 def _score(
     name: str, game: str, part: Part, environment: Mapping[str, Any], row: Mapping[str, Any]
-) -> list[_Score]:
-    """A finished run's score; none if it ended no episode."""
-    measure = EVALUATED if row.get("evaluation") is not None else TRAINED
-    score = row["evaluation"] if measure == EVALUATED else row["recent_return"]
-    if score is None or not math.isfinite(score):
-        return []
+) -> _Score:
+    measure, score = _measured(row)
+    assert score is not None
     protocol = protocol_of(environment, measure, part.path)
-    return [_Score((name, protocol), game, score, FRAMES * row["decisions"])]
+    return _Score((name, protocol), game, score, FRAMES * row["decisions"])
 
 
 def _rows(scores: Sequence[_Score]) -> list[OwnRow]:

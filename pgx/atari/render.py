@@ -16,6 +16,9 @@ _LATEX = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
     "−": "$-$",
     "×": r"$\times$",
     "–": "--",
@@ -107,13 +110,13 @@ def text(cell: Cell) -> str:
 
 def _pipe(words: str) -> str:
     """Without line breaks, and with what Markdown would take for its own made plain."""
-    for sign in "\\|*_<`":
+    for sign in "\\|*_<`[":
         words = words.replace(sign, f"\\{sign}")
     return " ".join(words.split())
 
 
 def _latex(words: str) -> str:
-    return "".join(_LATEX.get(sign, sign) for sign in words)
+    return "".join(_LATEX.get(sign, sign) for sign in " ".join(words.split()))
 
 
 def _html_row(tag: str, cells: Iterable[str], right: list[bool]) -> str:
