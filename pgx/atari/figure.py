@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
@@ -24,6 +25,9 @@ TICKS = (-1000, -100, -10, 0, 10, 100, 1000, 10_000, 100_000)
 #: Okabe and Ito's colours, told apart with any colour vision; shapes tell them apart in print.
 COLOURS = ("#000000", "#999999", "#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#0072B2", "#D55E00")
 SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross")
+#: Own rows have others, whatever their number.
+OWN_COLOURS = ("#D00000", "#6A3D9A", "#7A4A00", "#005F5F")
+OWN_SHAPES = ("triangle-right", "triangle-left", "M0,-1L.3,-.3L1,0L.3,.3L0,1L-.3,.3L-1,0L-.3,-.3Z")
 
 
 def check(path: Path) -> None:
@@ -110,8 +114,8 @@ def _points(rows: Sequence[Row]) -> altair.Chart:
     games = alt.Axis(grid=True, gridColor="#eeeeee", labelLimit=200)
     names, legend = [label(row) for row in rows], alt.Legend(title=None, labelLimit=500)
     colours, shapes = (
-        alt.Scale(domain=names, range=[of[i % len(of)] for i in range(len(names))])
-        for of in (COLOURS, SHAPES)
+        alt.Scale(domain=names, range=looks(rows, *of))
+        for of in ((COLOURS, OWN_COLOURS), (SHAPES, OWN_SHAPES))
     )
     return (
         alt.Chart(alt.Data(values=marks))
@@ -123,6 +127,12 @@ def _points(rows: Sequence[Row]) -> altair.Chart:
             shape=alt.Shape("system:N", scale=shapes, legend=legend),
         )
     )
+
+
+def looks(rows: Sequence[Row], published: Sequence[str], own: Sequence[str]) -> list[str]:
+    """A colour or shape per row, taken in turn from those of its kind."""
+    turns = {"published": itertools.cycle(published), "own": itertools.cycle(own)}
+    return [next(turns[row.kind]) for row in rows]
 
 
 def span(values: Sequence[float]) -> tuple[float, float]:

@@ -23,7 +23,7 @@ STARTS = {"noop": "no-op starts", "human": "human starts"}  #: by ``environment.
 AS_TRAINED = "as trained"
 EVALUATED, TRAINED = "last evaluation", "last 100 training episodes"
 
-_ID = re.compile(r"(?:[\w.]+:)?ALE/(\w+)-v5")
+_ID = re.compile(r"(?:[\w.]+:)?ALE/(\w+?)(?:-v5)?")
 _STICKY = 0.25  # what ALE/…-v5 registers as repeat_action_probability
 _NOT_THE_GAME = ("render_mode", "obs_type", "frameskip", "repeat_action_probability")
 
@@ -119,7 +119,7 @@ def _environment(part: Path) -> dict[str, Any] | None:
 
     path = part / CONFIG
     try:
-        if "ALE/" not in path.read_text(encoding="utf-8"):
+        if b"ALE/" not in path.read_bytes():
             return None
         config = OmegaConf.to_container(OmegaConf.load(path))
     except FileNotFoundError:

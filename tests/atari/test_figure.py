@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -40,9 +41,16 @@ def test_one_mark_per_system_and_game() -> None:
     for channel in ("color", "shape"):
         scale = points["encoding"][channel]["scale"]
         assert scale["domain"] == [r.name for r in ROWS]
-    looks = zip(*(points["encoding"][c]["scale"]["range"] for c in ("color", "shape")), strict=True)
-    assert len(set(looks)) == len(ROWS)
     assert [v["percent"] for v in made["layer"][0]["data"]["values"]] == [0, 100]
+
+
+def test_no_two_rows_look_alike_and_own_ones_are_told_from_published_ones() -> None:
+    mine = [replace(ROWS[0], name=f"atari/{i}", kind="own") for i in range(12)]
+    encoding = chart([*ROWS, *mine]).to_dict()["layer"][1]["encoding"]
+    pairs = list(zip(*(encoding[c]["scale"]["range"] for c in ("color", "shape")), strict=True))
+    assert len(set(pairs)) == len(pairs) == 8 + 12
+    for of in zip(*pairs, strict=True):
+        assert not set(of[:8]) & set(of[8:])
 
 
 def test_the_axis_shows_random_and_human_play_whatever_the_scores() -> None:

@@ -154,6 +154,8 @@ def test_the_protocol_is_what_the_config_states() -> None:
         ("ALE/MsPacman-v5", "ms_pacman"),
         ("ALE/MontezumaRevenge-v5", "montezuma_revenge"),
         ("ALE/Qbert-v5", "qbert"),
+        ("ALE/Qbert", "qbert"),
+        ("ALE/Qbert-v4", ""),
         ("PongNoFrameskip-v4", ""),
         ("CartPole-v1", ""),
     ],
@@ -185,6 +187,7 @@ def test_a_run_without_an_episode_has_no_score(tmp_path: Path) -> None:
 def test_runs_of_other_environments_are_not_looked_into(tmp_path: Path) -> None:
     path = fabricate(tmp_path, returns={0: [1.0]}, id="CartPole-v1")
     (path / "manifest.json").write_text("garbage")
+    (path / "config.yaml").write_bytes(b"\xff")
     assert own_rows(tmp_path, GAMES) == ([], [])
 
 
