@@ -163,6 +163,7 @@ def test_six_runs_decide_alone_but_never_in_a_family() -> None:
     assert better.reason == "p .0312"
     family = verdicts([differences] * 4, rng())
     assert {str(found) for found in family} == {"undecided at 6 runs"}
+    assert (better.needed, family[0].needed) == (6, 8)  # 2^-7 is below .05 / 4
     assert family[0].reason == (
         "with 6 pairs the smallest possible p is .0312, .125 after Holm over 4 comparisons: "
         "6 runs can never decide"

@@ -96,7 +96,7 @@ def settle(arms: Arms) -> dict[str, Settled]:
         arms: of one environment.
     """
     every = [score for scores in arms.values() for score in scores.values()]
-    floor = min(filter(math.isfinite, every), default=math.nan)
+    floor = float(min(filter(math.isfinite, every), default=math.nan))
     seeds = {seed for scores in arms.values() for seed in scores}
     settled = {}
     for arm, scores in arms.items():
