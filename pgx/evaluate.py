@@ -157,7 +157,7 @@ def render(found: dict[str, Any], console: Console) -> None:
             f"{row['decisions']:,}",
             number(row["mean"]),
             _span(row),
-            f"{row['episodes']} episodes",
+            f"{row['episodes']} episode{'s' * (row['episodes'] > 1)}",
         )
     mean = found["mean"]
     count = f"{mean['runs']} run{'s' * (mean['runs'] > 1)}"

@@ -240,7 +240,7 @@ class Collector:
         return Rollout(
             **fields,
             mask=exists.to(device),
-            time=torch.from_numpy(np.ascontiguousarray(time)).transpose(0, 1).to(device),
+            time=torch.from_numpy(np.array(time, order="C")).transpose(0, 1).to(device),
             log_prob=time_rows(log_prob, rows, self.env.slots),
             complete=complete,
         )

@@ -143,6 +143,14 @@ def test_a_diverged_seed_is_shown_as_such(copy: Path, capsys: pytest.CaptureFixt
     assert "failed: diverged at iteration 7" in capsys.readouterr().out
 
 
+def test_one_episode_is_no_plural_and_no_interval(
+    part: Part, capsys: pytest.CaptureFixture[str]
+) -> None:
+    render(evaluate(part, 1, seeds="5"), Console())
+    row = capsys.readouterr().out.splitlines()[-2]
+    assert row.split()[-3:] == ["–", "1", "episode"]
+
+
 def test_the_command_prints_json(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = str(trained / "outputs")
     words = ["eval", "adhoc/x", "--output", root, "--episodes", "2", "--stochastic", "--json"]
