@@ -129,7 +129,10 @@ def _signature(group: str, error: TypeError, node: DictConfig) -> str:
     text = " ".join(str(error).split())
     if found := re.search(r"unexpected keyword argument '(\w+)'", text):
         keys = [str(key) for key in node if key not in (found[1], "_target_", "_partial_")]
-        return f"{group}.{found[1]} is not a key: {suggest(found[1], keys or ['none'])}"
+        works = suggest(found[1], keys or ["none"])
+        if not works.startswith("did you mean"):
+            works += f"; a preset's is taken out by ~{group}.{found[1]}"
+        return f"{group}.{found[1]} is not a key: {works}"
     if found := re.search(r"missing .* argument[s]?: (.+)", text):
         return f"{group}: the key {found[1]} is missing; add it as +{group}.KEY=VALUE"
     return f"{group}: a value has the wrong type ({text}); see conf/{group}/"

@@ -146,15 +146,22 @@ def _bad_override(error: Exception, overrides: Sequence[str], extra: Sequence[Pa
     if isinstance(error, MissingMandatoryValue):
         return f"{where} is needed: give it as {where}=VALUE"
     if found := re.search(r"Interpolation key '([^']+)' not found", text):
-        other = "baseline=none" if where.startswith("baseline.") else "another option"
-        return f"{where} follows {found[1]}, which is not a key here: choose {other}"
-    found = re.search(r"Could not override '([^']+)'|Key '([^']+)' is not in struct", text)
+        alone = where.startswith("baseline.") and found[1] == "estimator.discount"
+        works = "choose baseline=none" if alone else f"give it as {where}=VALUE"
+        return f"{where} follows {found[1]}, which is not a key here: {works}"
+    found = re.search(
+        r"(?:Could not override|Could not delete from config\.) '([^']+)'"
+        r"|Key '([^']+)' is not in struct",
+        text,
+    )
     if found is None:
         return text.split(". ")[0].split(" See https")[0]
-    key = found.group(1) or found.group(2)
+    key = found[1] or found[2]
     known = list(flatten(OmegaConf.to_container(_chosen(overrides, extra), resolve=False)))
     groups = {name.split(".")[0] for name in known} | {"experiment"}
     beside = {name for name in known if name.startswith(key.split(".")[0] + ".")}
+    if key in known:
+        return f"{key} is needed: do not take it out"
     if "." in key and beside:
         return f"{key} is not a key here: {suggest(key, beside)}"
     return f"{key} is not a key here: {suggest(key, {*known, *groups})}"

@@ -132,6 +132,23 @@ MISTAKES = {
         "number",
     ),
     "no group": ("policy=null", "policy", "choose one"),
+    "a preset's key of another baseline": (
+        "experiment=pendulum policy=gaussian_shared baseline=shared_value",
+        "baseline.activation is not a key",
+        "taken out by ~baseline.activation",
+    ),
+    "what a preset follows": (
+        "experiment=a2c estimator=td",
+        "baseline.target_trace_decay follows estimator.trace_decay",
+        "give it as baseline.target_trace_decay=VALUE",
+    ),
+    "a critic of a copy": (
+        "estimator=behaviour_cloning estimator.expert=x",
+        "baseline.discount follows",
+        "choose baseline=none",
+    ),
+    "misspelt deletion": ("~baseline.hiden", "baseline.hiden", "'baseline.hidden'"),
+    "deleted null": ("~evaluation.every", "evaluation.every", "is needed"),
     "deleted key": ("~decisions", "decisions", "is needed"),
     "no output": ("output=null", "output=None", "a folder"),
     "home": ("output='~/runs'", "output=~/runs", "without ~"),
