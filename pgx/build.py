@@ -196,7 +196,7 @@ def check_machine(config: DictConfig) -> None:
         ConfigError: with what would work.
     """
     check_number("decisions", config.decisions, least=1, whole=True)
-    check_number("rollouts_reused", config.rollouts_reused, least=1, whole=True)
+    check_number("rollouts_reused", config.rollouts_reused, least=1, most=1000, whole=True)
     if config.max_grad_norm is not None:
         check_number("max_grad_norm", config.max_grad_norm, above=0.0)
     check_number("checkpoint_every", config.checkpoint_every, least=0.0)

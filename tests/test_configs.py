@@ -106,6 +106,12 @@ def test_a_key_that_no_class_uses_fails(group: str, option: str) -> None:
         build(config)
 
 
+@pytest.mark.parametrize("estimator", ["td", "n_step", "gae"])
+def test_the_first_ablation_of_a2c_is_one_word(estimator: str) -> None:
+    made = build(composed("experiment=a2c", f"estimator={estimator}"))
+    assert made["estimator"].horizon == 32
+
+
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_every_experiment_composes(experiment: str) -> None:
     config = composed(f"experiment={experiment}", *BESIDE.get(experiment, ()))

@@ -138,7 +138,7 @@ MISTAKES = {
         "taken out by ~baseline.activation",
     ),
     "what a preset follows": (
-        "experiment=a2c estimator=td",
+        "estimator=td baseline.target_trace_decay=${estimator.trace_decay}",
         "baseline.target_trace_decay follows estimator.trace_decay",
         "give it as baseline.target_trace_decay=VALUE",
     ),
