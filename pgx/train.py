@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -195,6 +196,9 @@ def _through_hydra(line: CommandLine) -> int:
         hydra.main(str(config_directory()), "train", "1.3")(job)()
     finally:
         sys.argv = typed
+        for name in logging.root.manager.loggerDict:
+            if name.partition(".")[0] == "pgx":
+                logging.getLogger(name).disabled = False  # Hydra silences what it does not know
     for outcome in outcomes:
         if isinstance(outcome, Exception):
             raise outcome

@@ -14,7 +14,7 @@ LAST = 100  # episodes per seed
 
 
 def test_the_demo_solves_cartpole(train: Train, tmp_path: Path) -> None:
-    done = train("experiment=a2c", "seeds=10")
+    done = train("experiment=a2c", "seeds=10", "threads=1")
     directory = tmp_path / "outputs/adhoc/a2c/cartpole-v1/seeds-0-9"
     episodes = pl.read_parquet(directory / "episodes.parquet")
     last = episodes.sort("seed", "episode").group_by("seed").tail(LAST)
