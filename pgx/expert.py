@@ -97,8 +97,9 @@ def load_expert(
     policy.flat.data.copy_(row)
     for parameter in policy.parameters():
         parameter.requires_grad_(False)
-    view = _view(config, spec, replicas, state["memory"], seeds.index(seed))
-    return Expert(policy, view)
+    keys = config.get("normalization") or {}
+    seen = Normalization.recalled(spec, keys, state["memory"], [seeds.index(seed)] * replicas)
+    return Expert(policy, seen.view() if seen else None)
 
 
 def _config(key: str, directory: Path, allowed: Sequence[str]) -> DictConfig:
@@ -147,17 +148,3 @@ def _state(key: str, directory: Path) -> dict[str, Any]:
     if state is None:
         raise ConfigError(f"{key}: has no checkpoint yet; train it first")
     return state["module"]
-
-
-def _view(
-    config: DictConfig, spec: EnvSpec, replicas: int, memory: Sequence[Tensor], index: int
-) -> View | None:
-    """The expert's map of observations; its statistics are the last that a part remembers."""
-    keys = config.get("normalization")
-    if not keys or not keys.observations:
-        return None
-    made = Normalization(spec, replicas, 1, 1.0, True, bool(keys.rewards), float(keys.clip))
-    tensors = made.tensors()
-    for tensor, saved in list(zip(tensors, memory[-len(tensors) :], strict=True))[1:]:
-        tensor.copy_(saved[index])  # all but the first, the running returns of its open episodes
-    return made.view()

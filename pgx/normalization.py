@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -110,6 +111,29 @@ class Normalization:
         )
         self.returns = Moments(replicas, 1) if rewards else None
         self._running = torch.zeros(replicas, slots, dtype=torch.float64)  # G of open episodes
+
+    @classmethod
+    def recalled(
+        cls, spec: EnvSpec, keys: Mapping[str, Any], memory: Sequence[Tensor], rows: Sequence[int]
+    ) -> Normalization | None:
+        """The statistics of observations that a checkpoint remembers, to see and not to learn.
+
+        Args:
+            spec: the environment's sizes.
+            keys: the config's mapping ``normalization``; may be empty.
+            memory: ``[R, …]`` each, the last of them in the order of `tensors`.
+            rows: of the replicas to recall, one for each replica of the result.
+
+        Returns:
+            None if observations were not normalised.
+        """
+        if not keys.get("observations"):
+            return None
+        made = cls(spec, len(rows), 1, 1.0, True, bool(keys["rewards"]), float(keys["clip"]))
+        own = made.tensors()[1:]  # all but the running returns of episodes that were open
+        for mine, saved in zip(own, memory[-len(own) :], strict=True):
+            mine.copy_(saved[list(rows)])
+        return made
 
     def view(self) -> View | None:
         """The map of observations as it is now; None leaves them as they are."""

@@ -10,7 +10,6 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from torch import Tensor
 from yaml import YAMLError
 
 from pgx.build import build_policy
@@ -133,11 +132,4 @@ def restore(
         raise ConfigError(f"{part.path}: its checkpoint is not of the policy in its {CONFIG}")
     policy.flat.data.copy_(saved[rows])
     keys = config.get("normalization") or {}
-    if not keys.get("observations"):
-        return policy, None
-    made = Normalization(spec, len(rows), 1, 1.0, True, keys["rewards"], keys["clip"])
-    own = made.tensors()[1:]  # all but the first, the running returns of training's open episodes
-    memory: list[Tensor] = state["memory"]
-    for mine, theirs in zip(own, memory[-len(own) :], strict=True):
-        mine.copy_(theirs[rows])
-    return policy, made
+    return policy, Normalization.recalled(spec, keys, state["memory"], rows)

@@ -188,7 +188,7 @@ def _step_back() -> None:
     """
     os.nice(10)
     if os.getsid(0) == os.getpid():  # else the terminal that it was started from would slow down
-        with suppress(OSError):
+        with suppress(OSError):  # a kernel without autogroups needs no more than the line above
             Path("/proc/self/autogroup").write_text("10")
 
 
