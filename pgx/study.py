@@ -1,0 +1,164 @@
+"""What a study is, once its file is read: a question, arms, environments, and how they are judged.
+
+`pgx.sweep` makes one from ``conf/study/NAME.yaml`` and writes it beside the runs, as
+``outputs/<study>/study.json``; whatever reads a study, reads that file. Nothing here composes or
+instantiates a config.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from pgx.errors import ConfigError, suggest
+from pgx.tracking.atomic import replacing
+
+STUDY = "study.json"
+
+#: What runs are compared by, and how it is called in tables.
+METRICS = {
+    "area": "area under the learning curve (mean training return)",
+    "final": "final training return",
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """An environment of a study.
+
+    Args:
+        slug: as directories call it: ``cartpole-v1``.
+        option: as the study file calls it: ``cartpole``.
+        decisions: budget of every replica.
+        low: return that counts as 0 where environments are aggregated; None: none is given.
+        high: return that counts as 1.
+        overrides: of every arm here.
+    """
+
+    slug: str
+    option: str
+    decisions: int
+    low: float | None = None
+    high: float | None = None
+    overrides: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Study:
+    """A question, and everything that is needed to read its answer off the runs.
+
+    Args:
+        name: directory of its runs, below output.
+        question: one sentence.
+        prediction: what is expected, written before the runs.
+        reference: the arm that the others are held against.
+        metric: the one that verdicts are about, a key of `METRICS`.
+        last: k, episodes in a point of a learning curve and in the final return.
+        seeds: every seed that was ever asked for.
+        places: environment slug to environment.
+        arms: name to the overrides that make it, in the order in which they are shown.
+        labels: arm to how it is written for people; its name if it has none.
+        duplicates: arm to the arm with the same config, which alone is trained.
+        excluded: ``(arm, environment slug, why)`` for what the study leaves out on purpose.
+    """
+
+    name: str
+    question: str
+    prediction: str
+    reference: str
+    metric: str
+    last: int
+    seeds: tuple[int, ...]
+    places: Mapping[str, Place]
+    arms: Mapping[str, tuple[str, ...]]
+    labels: Mapping[str, str] = field(default_factory=dict)
+    duplicates: Mapping[str, str] = field(default_factory=dict)
+    excluded: tuple[tuple[str, str, str], ...] = ()
+
+    @property
+    def prediction_hash(self) -> str:
+        """What a part's manifest keeps of the prediction: it was made before the part was."""
+        return prediction_hash(self.prediction)
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """The arms that have runs of their own: all but duplicates."""
+        return tuple(arm for arm in self.arms if arm not in self.duplicates)
+
+    def label(self, arm: str) -> str:
+        """How the arm is written for people."""
+        return self.labels.get(arm, arm)
+
+    def with_seeds(self, seeds: tuple[int, ...]) -> Study:
+        """The same study, with these seeds asked for as well."""
+        return replace(self, seeds=tuple(sorted({*self.seeds, *seeds})))
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values, and the hash of the prediction."""
+        return {**asdict(self), "prediction_sha256": self.prediction_hash}
+
+
+def prediction_hash(prediction: str) -> str:
+    """SHA-256 of a prediction, blanks at its ends and between its words aside."""
+    return hashlib.sha256(" ".join(prediction.split()).encode()).hexdigest()
+
+
+def from_json(fields: Mapping[str, Any], source: str) -> Study:
+    """The study of its plain values.
+
+    Args:
+        fields: as `Study.as_json` gives them.
+        source: what they were read from, for messages.
+
+    Raises:
+        ConfigError: a field is missing or is not what it should be.
+    """
+    kept = {key: value for key, value in fields.items() if key != "prediction_sha256"}
+    try:
+        places = {slug: _place(entry) for slug, entry in kept.pop("places").items()}
+        arms = {str(arm): tuple(overrides) for arm, overrides in kept.pop("arms").items()}
+        excluded = tuple((str(a), str(b), str(c)) for a, b, c in kept.pop("excluded"))
+        seeds = tuple(int(seed) for seed in kept.pop("seeds"))
+        study = Study(**kept, seeds=seeds, places=places, arms=arms, excluded=excluded)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ConfigError(f"{source}: is no study ({type(error).__name__}: {error})") from error
+    if study.metric not in METRICS:
+        raise ConfigError(f"{source}: metric={study.metric}: {suggest(study.metric, METRICS)}")
+    return study
+
+
+def _place(entry: Mapping[str, Any]) -> Place:
+    return Place(**{**entry, "overrides": tuple(entry["overrides"])})
+
+
+def read_study(root: Path, name: str) -> Study:
+    """The study that ``pgx sweep`` left below an output directory.
+
+    Raises:
+        ConfigError: there is none of this name, or its file is damaged.
+    """
+    path = Path(root) / name / STUDY
+    try:
+        fields = json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        known = sorted(found.parent.name for found in Path(root).glob(f"*/{STUDY}"))
+        works = suggest(name, known) if known else "pgx sweep study=NAME makes one"
+        raise ConfigError(f"study: no '{name}' was swept below {root}; {works}") from error
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: cannot be read ({error}); the same sweep writes it") from error
+    if not isinstance(fields, dict):
+        raise ConfigError(f"{path}: is no study; the same sweep writes it")
+    return from_json(fields, str(path))
+
+
+def write_study(root: Path, study: Study) -> Path:
+    """Write ``study.json`` below an output directory, at once or not at all."""
+    path = Path(root) / study.name / STUDY
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as file:
+        file.write(json.dumps(study.as_json(), indent=2, ensure_ascii=False).encode() + b"\n")
+    return path
