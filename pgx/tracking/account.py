@@ -33,9 +33,9 @@ def check_tracker(config: DictConfig) -> None:
     keys = config.wandb
     check_choice("wandb.mode", keys.mode, ("offline", "online"))
     check_number("wandb.points", keys.points, least=1, most=MOST_POINTS, whole=True)
-    _check_name("wandb.project", keys.project)
+    check_name("wandb.project", keys.project)
     if keys.entity is not None:
-        _check_name("wandb.entity", keys.entity)
+        check_name("wandb.entity", keys.entity)
     if config.tracker == "wandb" and keys.mode == "online" and not logged_in():
         raise ConfigError(
             "wandb.mode=online: nobody is logged in here; run `wandb login`, set WANDB_API_KEY, "
@@ -43,7 +43,8 @@ def check_tracker(config: DictConfig) -> None:
         )
 
 
-def _check_name(key: str, value: Any) -> None:
+def check_name(key: str, value: Any) -> None:
+    """Raise `ConfigError` naming ``key`` unless ``value`` can be a project or an entity."""
     if not isinstance(value, str) or not re.fullmatch(r"[^/\\#?%:\s]{1,128}", value):
         raise ConfigError(f"{key}={value}: give a name of W&B, without blanks and / \\ # ? % :")
 
@@ -54,12 +55,12 @@ def logged_in() -> bool:
         return True
     given = os.environ.get("NETRC")
     paths = [Path(given)] if given else [Path.home() / name for name in (".netrc", "_netrc")]
-    return any(_knows(path, urlsplit(_server()).netloc) for path in paths)
+    return any(_knows(path, urlsplit(server()).netloc) for path in paths)
 
 
 def reachable() -> bool:
     """Whether something listens where W&B should be; what lies behind a proxy is not asked."""
-    url = urlsplit(_server())
+    url = urlsplit(server())
     if getproxies().get(url.scheme):
         return True
     try:
@@ -70,7 +71,8 @@ def reachable() -> bool:
     return True
 
 
-def _server() -> str:
+def server() -> str:
+    """Where W&B is, for whoever is logged in here."""
     return os.environ.get("WANDB_BASE_URL") or _settings().get("base_url") or _SERVER
 
 

@@ -30,7 +30,8 @@ class Grid:
     Point k covers decisions ``k·width < d ≤ (k+1)·width`` with ``width = ceil(budget/points)``;
     decisions past the budget belong to the last cell. It holds the cell's last row of metrics, the
     mean return and length of the episodes that ended since the previous point, the number of all
-    episodes so far and the mean return of the last 100 of them. A cell without a row has no point.
+    episodes so far and the mean return of the last 100 of them, and the mean return and length of
+    the latest evaluation since the previous point. A cell without a row has no point.
 
     Args:
         budget: decisions of the replica.
@@ -42,13 +43,20 @@ class Grid:
         self._last = -(-budget // self.width) - 1
         self._metrics: dict[str, np.ndarray] = {}
         self._episodes: dict[str, np.ndarray] = {}
+        self._evaluations: dict[str, np.ndarray] = {}
         self._recent: list[float] = []
         self._ended = 0
 
-    def add(self, metrics: Mapping[str, np.ndarray], episodes: Mapping[str, np.ndarray]) -> None:
+    def add(
+        self,
+        metrics: Mapping[str, np.ndarray],
+        episodes: Mapping[str, np.ndarray],
+        evaluations: Mapping[str, np.ndarray] | None = None,
+    ) -> None:
         """Add this replica's next rows; every column is ``[rows]``, in order of decisions."""
         self._metrics = _joined(self._metrics, metrics)
         self._episodes = _joined(self._episodes, episodes)
+        self._evaluations = _joined(self._evaluations, evaluations or {})
 
     def points(self, ended: bool = False) -> Iterator[Point]:
         """The points of the cells that were completed by the rows so far, each once.
@@ -70,14 +78,19 @@ class Grid:
         values = {name: column[row].item() for name, column in self._metrics.items()}
         del values["seed"]
         if self._episodes:
-            count = np.searchsorted(self._episodes["decisions"], values["decisions"], "right")
-            ended = {name: column[:count] for name, column in self._episodes.items()}
-            self._episodes = {name: column[count:] for name, column in self._episodes.items()}
-            self._ended += int(count)
+            ended, self._episodes = _cut(self._episodes, values["decisions"])
+            count = len(ended["decisions"])
+            self._ended += count
             self._recent = [*self._recent, *ended["return_raw"].tolist()][-RECENT:]
             if count:
                 names = ("return_raw", "return_train", "length")
                 values |= {name: float(ended[name].mean()) for name in names}
+        if self._evaluations:
+            played, self._evaluations = _cut(self._evaluations, values["decisions"])
+            if len(played["decisions"]):
+                latest = played["iteration"] == played["iteration"][-1]
+                values["evaluation"] = float(played["return_raw"][latest].mean())
+                values["evaluation_length"] = float(played["length"][latest].mean())
         values["episodes"] = self._ended
         if self._recent:
             values["recent_return"] = float(np.mean(self._recent))
@@ -103,3 +116,12 @@ def _joined(
     if not before or not after:
         return before or dict(after)
     return {name: np.concatenate([column, after[name]]) for name, column in before.items()}
+
+
+def _cut(
+    rows: dict[str, np.ndarray], decisions: int
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """The rows up to so many decisions, and those after them."""
+    count = int(np.searchsorted(rows["decisions"], decisions, "right"))
+    before = {name: column[:count] for name, column in rows.items()}
+    return before, {name: column[count:] for name, column in rows.items()}

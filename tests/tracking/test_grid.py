@@ -112,6 +112,29 @@ def test_the_recent_return_is_of_the_last_episodes() -> None:
     assert point.values["return_raw"] == np.mean(returns)
 
 
+def test_a_point_says_how_the_latest_evaluation_went() -> None:
+    """Cells 1-4, 5-8, 9-10; evaluations after the rows at 2, 4 and 12, two episodes each."""
+    grid = Grid(10, 3)
+    played = {
+        "seed": np.full(6, 3),
+        "iteration": np.array([0, 0, 1, 1, 4, 4]),
+        "decisions": np.array([2, 2, 4, 4, 12, 12]),
+        "episode": np.array([0, 1, 2, 3, 4, 5]),
+        "return_raw": np.array([1.0, 2.0, 3.0, 7.0, 9.0, 12.0]),
+        "length": np.array([1, 2, 4, 6, 8, 12]),
+    }
+    pieces = [
+        {name: column[rows] for name, column in played.items()} for rows in (slice(4), [4, 5])
+    ]
+    grid.add(metrics([2, 4, 5]), {}, pieces[0])
+    (first,) = grid.points()
+    assert (first.values["evaluation"], first.values["evaluation_length"]) == (5.0, 5.0)
+    grid.add(metrics([9, 12]), {}, pieces[1])
+    second, last = grid.points(ended=True)
+    assert "evaluation" not in second.values
+    assert (last.values["evaluation"], last.values["evaluation_length"]) == (10.5, 10.0)
+
+
 def test_rows_are_told_apart_by_seed() -> None:
     columns = {"seed": np.array([9, 4, 9, 4, 9]), "x": np.arange(5)}
     four, one, nine = by_seed(columns, (4, 1, 9))
