@@ -27,8 +27,9 @@ from pgx.errors import ConfigError, RunFailed
 from pgx.evaluation import Evaluations
 from pgx.module import PolicyGradient
 from pgx.names import config_hash
+from pgx.study import prediction_hash
 from pgx.tracking.files import FileTracker
-from pgx.tracking.manifest import LOCK, MANIFEST, Manifest, PartLock
+from pgx.tracking.manifest import LAUNCH, LOCK, MANIFEST, Manifest, PartLock
 from pgx.tracking.mirror import Mirror, stop_earlier
 
 CONFIG, LOG, TRACEBACK = "config.yaml", "train.log", "traceback.txt"
@@ -138,6 +139,7 @@ def threads(config: DictConfig) -> int:
 
 
 def _manifest(plan: PartPlan, environment: type, command: Sequence[str]) -> Manifest:
+    prediction = plan.config.study.get("prediction")
     return Manifest.begin(
         plan.directory,
         study=plan.study,
@@ -149,6 +151,7 @@ def _manifest(plan: PartPlan, environment: type, command: Sequence[str]) -> Mani
         environment_class=f"{environment.__module__}.{environment.__qualname__}",
         threads=torch.get_num_threads(),
         command=command,
+        prediction_sha256=prediction_hash(prediction) if prediction else None,
         resume=plan.resume,
     )
 
@@ -261,9 +264,9 @@ def _end(
 
 
 def _clear(directory: Path) -> None:
-    """Remove what an earlier run left, but not the lock that is held."""
+    """Remove what an earlier run left, but not the lock that is held, nor this run's output."""
     for path in directory.iterdir():
-        if path.name != LOCK:
+        if path.name not in (LOCK, LAUNCH):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 

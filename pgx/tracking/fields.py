@@ -25,6 +25,9 @@ def complaint(fields: Any) -> str | None:
             return f"it has no '{name}'"
         if not fits(fields[name]):
             return f"'{name}' is not {expected}"
+    for name, (fits, expected) in _LATER.items():
+        if name in fields and not fits(fields[name]):
+            return f"'{name}' is not {expected}"
     for seed in fields["seeds"]:
         if not _is_entry(fields["seed_status"].get(str(seed))):
             return f"'seed_status' does not say how seed {seed} stands"
@@ -83,4 +86,9 @@ _FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "elapsed_s": (_is_seconds, "a number of seconds"),
     "error": (_is_line, "a line or null"),
     "attempts": (lambda value: isinstance(value, list), "a list"),
+}
+
+#: The same of fields that manifests of earlier versions do not have.
+_LATER: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "prediction_sha256": (_is_line, "a hash or null"),
 }

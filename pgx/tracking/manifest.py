@@ -25,6 +25,7 @@ from pgx.tracking.provenance import git, hardware, versions
 
 MANIFEST = "manifest.json"
 LOCK = ".lock"
+LAUNCH = "launch.log"  #: what a sweep caught of the output; it outlives a part that starts over
 _ADVICE = "restore it, or train the part again with replace=true"
 _PATIENCE_S = 1.0  # a reader's `is_live` holds the lock for an instant: a writer asks again
 
@@ -56,6 +57,7 @@ class Manifest:
         wrappers: Sequence[str] = (),
         threads: int = 1,
         command: Sequence[str] | None = None,
+        prediction_sha256: str | None = None,
         resume: bool = False,
     ) -> Manifest:
         """Write the manifest of a part whose training starts or continues now.
@@ -72,8 +74,10 @@ class Manifest:
             wrappers: what wraps it, from the inside out.
             threads: that torch computes with.
             command: argv; ``None`` takes ``sys.argv``.
-            resume: continue an earlier manifest: it keeps when it started, the time it took, the
-                seeds that ended, and moves what described the earlier attempt to ``attempts``.
+            prediction_sha256: of what the study predicted before it trained this part.
+            resume: continue an earlier manifest: it keeps when it started, what was predicted
+                then, the time it took, the seeds that ended, and moves what described the earlier
+                attempt to ``attempts``.
         """
         fields: dict[str, Any] = {
             "status": "running",
@@ -87,6 +91,7 @@ class Manifest:
             "wrappers": list(wrappers),
             "command": list(sys.argv if command is None else command),
             "threads": int(threads),
+            "prediction_sha256": prediction_sha256,
             "seed_status": {str(int(seed)): _seed("running") for seed in seeds},
             **_attempt(),
         }
@@ -243,7 +248,8 @@ def _continue(fields: dict[str, Any], before: dict[str, Any]) -> None:
     described = ("command", "threads", "versions", "git", "hardware", "host", "elapsed_s", "error")
     attempt = {name: before.get(name) for name in described}
     fields["attempts"] = [*before.get("attempts", []), attempt]
-    fields.update(started=before["started"], elapsed_s=before["elapsed_s"])
+    kept = ("started", "elapsed_s", "prediction_sha256")
+    fields.update({name: before.get(name) for name in kept})
     for seed, entry in before["seed_status"].items():
         if seed in fields["seed_status"]:
             ended = entry["status"] in ("finished", "failed")

@@ -124,6 +124,24 @@ def test_resuming_keeps_start_time_and_ended_seeds_and_remembers_the_attempt(tmp
     assert read_manifest(tmp_path)["status"] == "failed"
 
 
+def test_a_resumed_part_keeps_the_prediction_that_it_began_under(tmp_path):
+    Manifest.begin(tmp_path, **FACTS, prediction_sha256="abc").end("interrupted", exit=143)
+    again = Manifest.begin(tmp_path, **FACTS, prediction_sha256="def", resume=True)
+    assert again.fields["prediction_sha256"] == "abc"
+    over = Manifest.begin(tmp_path, **FACTS, prediction_sha256="def")
+    assert over.fields["prediction_sha256"] == "def"
+
+
+def test_a_manifest_of_an_earlier_version_knows_no_prediction_and_is_read(tmp_path):
+    Manifest.begin(tmp_path, **FACTS)
+    fields = read_manifest(tmp_path)
+    del fields["prediction_sha256"]
+    (tmp_path / MANIFEST).write_text(json.dumps(fields))
+    assert "prediction_sha256" not in read_manifest(tmp_path)
+    again = Manifest.begin(tmp_path, **FACTS, prediction_sha256="def", resume=True)
+    assert again.fields["prediction_sha256"] is None
+
+
 def test_an_unknown_status_is_refused(tmp_path):
     manifest = Manifest.begin(tmp_path, **FACTS)
     with pytest.raises(ValueError, match="'done'"):
@@ -202,6 +220,7 @@ ENTRY = {"status": "running", "reason": None, "decisions": 0}
         ("elapsed_s", [GONE, None, "1", float("nan"), -1.0]),
         ("error", [GONE, 3]),
         ("attempts", [GONE, {}]),
+        ("prediction_sha256", [7, ["abc"]]),
     ],
 )
 def test_every_field_that_is_read_is_checked(tmp_path, name, values):
