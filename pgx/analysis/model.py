@@ -109,7 +109,8 @@ class Analysis:
         against: the arm that the others are held against: the study's reference, or another.
         primary: the metric that verdicts are about.
         secondary: the other metrics, whose comparisons have no verdict to give.
-        curves: environment to arm to its runs' curves.
+        curves: environment to arm to the curves of its runs that count, by seed; beyond what a
+            diverged run reached, the worst value that any run has there.
         bands: environment to arm to float64 ``[3, G]``: IQM of the curves, low, high.
         profiles: environment to arm to profile.
         aggregates: arm to figures over all environments, normalised; empty where an environment
