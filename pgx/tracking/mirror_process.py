@@ -1,9 +1,11 @@
 """The process that mirrors a part's rows to W&B: ``python -m`` this module, DIRECTORY MODE.
 
 It reads what training wrote and never talks to it: standard input is a pipe whose other end only
-the trainer holds, and its end, however it comes, means that no row follows. Most of the work waits
-for that moment: beside a trainer with two threads on two cores, a second busy process can halve its
-speed. Looks at the rows are rare, and every look gives way.
+the trainer holds, and its end, however it comes, means that no row follows. What is left to do at
+that moment is what the trainer waits for, so most of the work is done beside training. There a
+second busy process can halve the speed of a trainer with two threads on two cores: this one gives
+way, and after every piece of work it rests for many times as long. A run that ends within
+`FIRST_S` pays at its end alone.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,8 +31,13 @@ if TYPE_CHECKING:  # imported when there is something to do, for it takes a seco
     from pgx.tracking.grid import Grid
     from pgx.tracking.wandb_runs import Runs
 
-#: Seconds from look to look at the rows while there is training; nobody watches an offline run.
-EVERY_S = {"offline": 300.0, "online": 30.0}
+FIRST_S = 10.0  #: of training before anything is done
+EVERY_S = {
+    "offline": 10.0,
+    "online": 30.0,
+}  #: from look to look at the rows while there is training
+SHARE = 0.1  #: of a processor that work beside training takes at most, wandb-core left out
+GIVES_WAY = 10  #: by how much its niceness is above the trainer's
 PATIENCE_S = 60.0  #: with a server that does not answer, while there is training
 HURRY_S = 10.0  #: with the same when training is over, and the trainer waits
 
@@ -64,15 +72,38 @@ class Rows:
         return self._tails[kind].read()
 
     def _parquet(self, kind: str) -> dict[str, np.ndarray]:
-        import polars as pl
-
         try:
             with (self.directory / f"{kind}.parquet").open("rb") as file:
+                import polars as pl  # a fifth of a second, and seldom needed
+
                 table = pl.read_parquet(file)
         except FileNotFoundError:
             return {}
         self._done.add(kind)
         return {name: table[name].to_numpy() for name in table.columns}
+
+
+class Pace:
+    """When this process works: not long at a time while there is training, at once after it.
+
+    Args:
+        trainer: the process that trains.
+
+    Attributes:
+        ended: whether it has ended, and no row follows.
+    """
+
+    def __init__(self, trainer: int) -> None:
+        self._trainer, self.ended, self._worked = trainer, False, time.process_time()
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep so long, or until the trainer has ended."""
+        self.ended = self.ended or _ended_within(seconds, self._trainer)
+        self._worked = time.process_time()
+
+    def rest(self) -> None:
+        """Sleep so long that the work since the last sleep is `SHARE` of the time."""
+        self.sleep((time.process_time() - self._worked) * (1 / SHARE - 1))
 
 
 class Sender:
@@ -82,9 +113,12 @@ class Sender:
         directory: of the part.
         mode: ``offline`` or ``online``.
         patience_s: with a server that does not let the runs be opened.
+        rest: called after every piece of work.
     """
 
-    def __init__(self, directory: Path, mode: str, patience_s: float) -> None:
+    def __init__(
+        self, directory: Path, mode: str, patience_s: float, rest: Callable[[], None]
+    ) -> None:
         from pgx.tracking.account import reachable
         from pgx.tracking.grid import Grid
         from pgx.tracking.wandb_runs import Job, Runs
@@ -98,7 +132,9 @@ class Sender:
         self._grids: dict[int, Grid] = {
             seed: Grid(job.budget, self._runs.points) for seed in job.seeds
         }
-        self._runs.open()
+        self._rest = rest
+        rest()
+        self._runs.open(rest)
 
     def send(self) -> None:
         """Read what is new, and log the points that it completes."""
@@ -112,6 +148,7 @@ class Sender:
         for seed, own_metrics, own_episodes in pieces:
             self._grids[seed].add(own_metrics, own_episodes)
             self._runs.log(seed, self._grids[seed].points())
+            self._rest()
         self._runs.note()
 
     def finish(self) -> None:
@@ -156,21 +193,22 @@ def main(directory: Path, mode: str, trainer: str | None = None) -> None:
 
 
 def _mirror(directory: Path, mode: str, trainer: int) -> None:
-    ended = _ended_within(EVERY_S[mode], trainer)
-    if not ended:
-        _step_back()
-    sender = _open(directory, mode, HURRY_S if ended else PATIENCE_S, trainer)
-    while not ended:
+    pace = Pace(trainer)
+    pace.sleep(FIRST_S)
+    if not pace.ended:
+        _step_back(trainer)
+    sender = _open(directory, mode, pace, trainer)
+    while not pace.ended:
         sender.send()
-        ended = _ended_within(EVERY_S[mode], trainer)
+        pace.sleep(EVERY_S[mode])
     sender.finish()
 
 
-def _open(directory: Path, mode: str, patience_s: float, trainer: int) -> Sender:
+def _open(directory: Path, mode: str, pace: Pace, trainer: int) -> Sender:
     from pgx.tracking.mirror import COMMAND, environment
 
     try:
-        return Sender(directory, mode, patience_s)
+        return Sender(directory, mode, HURRY_S if pace.ended else PATIENCE_S, pace.rest)
     except Exception:
         if mode == "offline":
             raise
@@ -180,16 +218,18 @@ def _open(directory: Path, mode: str, patience_s: float, trainer: int) -> Sender
         os.execve(words[0], words, environment(os.environ))
 
 
-def _step_back() -> None:
+def _step_back(trainer: int) -> None:
     """Give way to training, also where the kernel shares processors out between sessions.
 
     Not to the utmost: at 19 a process gets nothing for minutes where every processor is busy, and
     the trainer waits for this one in the end.
     """
-    os.nice(10)
+    with suppress(OSError):  # the trainer has just ended, or was itself made nicer since
+        niceness = os.getpriority(os.PRIO_PROCESS, trainer) + GIVES_WAY
+        os.setpriority(os.PRIO_PROCESS, 0, niceness)  # also of one that begins anew: not twice
     if os.getsid(0) == os.getpid():  # else the terminal that it was started from would slow down
-        with suppress(OSError):  # a kernel without autogroups needs no more than the line above
-            Path("/proc/self/autogroup").write_text("10")
+        with suppress(OSError):  # a kernel without autogroups needs no more than the lines above
+            Path("/proc/self/autogroup").write_text(str(GIVES_WAY))
 
 
 def _ended_within(seconds: float, trainer: int) -> bool:

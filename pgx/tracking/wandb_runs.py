@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,8 +130,12 @@ class Runs:
         self._runs: dict[int, wandb.Run] = {}
         self._state: dict[str, Any] = {}
 
-    def open(self) -> None:
-        """Open one run per seed."""
+    def open(self, rest: Callable[[], None]) -> None:
+        """Open one run per seed.
+
+        Args:
+            rest: called after each.
+        """
         online = self.job.mode == "online"
         self._state = {
             **{name: getattr(self.job, name) for name in ("mode", "project", "entity")},
@@ -154,6 +158,7 @@ class Runs:
                 "step": step,
                 "decisions": 0,
             }
+            rest()
         if online:
             self._remove_unsent("offline-run-*")
         self.note()

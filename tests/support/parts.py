@@ -30,9 +30,10 @@ from pathlib import Path
 import pgx.tracking.mirror as mirror
 import pgx.tracking.mirror_process as process
 import pgx.tracking.wandb_runs as runs
+process.FIRST_S, process.SHARE = 0.1, 1.0
 process.EVERY_S = {{"offline": 0.1, "online": 0.1}}
 process.PATIENCE_S, process.HURRY_S, process.CHECK_S = 2.0, 1.0, 0.1
-process._step_back = lambda: None  # not on a machine that runs tests in parallel
+process._step_back = lambda trainer: None  # not on a machine that runs tests in parallel
 runs.FINISH_S = 3.0
 runs._QUIET["x_file_stream_transmit_interval"] = 1  # s, whole
 mirror.COMMAND = (sys.executable, {script!r})
