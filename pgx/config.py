@@ -22,6 +22,7 @@ from yaml import YAMLError
 from pgx.errors import ConfigError, suggest
 from pgx.names import flatten
 from pgx.paths import config_directory
+from pgx.study import KEYS
 
 TARGETS = ("pgx.", "torch.nn.", "torch.optim.")
 
@@ -100,8 +101,11 @@ def _check_keys(config: DictConfig) -> None:
     for key in sorted(known):
         if key not in config:
             raise ConfigError(f"{key} is needed: do not take it out")
-    if not OmegaConf.is_dict(config.study) or set(config.study) != {"name"}:
-        raise ConfigError("study: needs the key name, and no other; see conf/study/adhoc.yaml")
+    if not OmegaConf.is_dict(config.study) or "name" not in config.study:
+        raise ConfigError("study: needs the key name; see conf/study/adhoc.yaml")
+    for key in config.study:
+        if key not in KEYS:
+            raise ConfigError(f"study.{key} is not a key: {suggest(str(key), KEYS)}")
     _check_mapping(config, "normalization", primary.normalization)
     default = OmegaConf.load(config_directory() / "wandb" / "default.yaml")
     _check_mapping(config, "wandb", default)

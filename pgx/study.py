@@ -19,6 +19,12 @@ from pgx.tracking.atomic import replacing
 
 STUDY = "study.json"
 
+#: What a study's file may say; ``conf/study/adhoc.yaml`` says no more than its name.
+KEYS = (
+    *("name", "question", "prediction", "reference", "metric", "last", "seeds", "decisions"),
+    *("base", "arms", "generate", "exclude", "environments"),
+)
+
 #: What runs are compared by, and how it is called in tables.
 METRICS = {
     "area": "area under the learning curve (mean training return)",

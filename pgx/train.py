@@ -153,7 +153,7 @@ def check_directory(plan: PartPlan) -> Part | None:
     if part.manifest["config_hash"] != config_hash(plan.config):
         raise ConfigError(
             f"arm={plan.arm} was trained with another config in {plan.directory} "
-            f"({_difference(plan)}): choose another arm=NAME, or replace=true"
+            f"({difference(plan.directory, plan.config)}): choose another arm=NAME, or replace=true"
         )
     if all(part.seed_status(seed)[0] in ("finished", "failed") for seed in part.seeds):
         return part
@@ -165,10 +165,10 @@ def check_directory(plan: PartPlan) -> Part | None:
     return None
 
 
-def _difference(plan: PartPlan) -> str:
+def difference(directory: Path, config: DictConfig) -> str:
+    """What a config changes about the one that a part was trained with, for a message."""
     try:
-        before = OmegaConf.load(plan.directory / CONFIG)
-        return config_diff(before, plan.config)
+        return config_diff(OmegaConf.load(directory / CONFIG), config)
     except (OSError, YAMLError, OmegaConfBaseException, AttributeError):
         return f"its {CONFIG} is missing or damaged"
 
