@@ -1,10 +1,51 @@
-"""From jobs to how they ended, through Hydra's multirun: the sweeper ``arms``."""
+"""From jobs to how they ended, through Hydra's multirun: the sweeper ``arms``.
+
+Hydra imports this with every plugin of its, so that nothing heavy may be imported here.
+"""
 
 from __future__ import annotations
 
-from rich.console import Console
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from pgx.sweep.work import Ended, Work
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.sweeper import Sweeper
+
+from pgx.errors import ConfigError
+from pgx.sweep.job import Job, Outcome
+from pgx.sweep.launcher import LocalLauncher, Processes
+from pgx.sweep.log import plain
+from pgx.sweep.work import Ended, Work, check_launcher, with_threads
+
+if TYPE_CHECKING:
+    from hydra.types import HydraContext, TaskFunction
+    from omegaconf import DictConfig
+    from rich.console import Console
+
+    from pgx.sweep.live import Watch
+
+#: Overrides of Hydra's own that a launcher needs; ``{count}`` is how many jobs run at a time.
+_LAUNCHERS = {
+    "joblib": ("hydra.launcher.n_jobs={count}",),
+    "submitit_local": ("hydra.launcher.timeout_min=100000",),  # an hour is its own, then it kills
+}
+
+
+@dataclass
+class _Given:
+    """What `sweep_through_hydra` leaves for the sweeper that Hydra makes, and finds there after."""
+
+    work: Work
+    console: Console
+    ended: Ended | None = None
+    error: Exception | None = None
+
+
+_given: ContextVar[_Given | None] = ContextVar("given", default=None)
 
 
 def sweep_through_hydra(work: Work, console: Console) -> Ended:
@@ -20,4 +61,119 @@ def sweep_through_hydra(work: Work, console: Console) -> Ended:
     Raises:
         ConfigError: the launcher is not installed.
     """
-    raise NotImplementedError
+    import hydra
+    from hydra.core.global_hydra import GlobalHydra
+
+    from pgx.paths import config_directory
+    from pgx.sweep.worker import train_here
+
+    check_launcher(work.launcher)
+    given = _Given(work, console)
+    token, typed = _given.set(given), list(sys.argv)
+    sys.argv = ["pgx sweep", *_words(work)]
+    try:
+        GlobalHydra.instance().clear()
+        hydra.main(str(config_directory()), "train", "1.3")(train_here)()
+    finally:
+        sys.argv = typed
+        _given.reset(token)
+        for name in logging.root.manager.loggerDict:
+            if name.partition(".")[0] == "pgx":
+                logging.getLogger(name).disabled = False  # Hydra silences what it does not know
+    if given.error is not None:
+        raise given.error
+    assert given.ended is not None
+    return given.ended
+
+
+def _words(work: Work) -> list[str]:
+    """The command line that Hydra reads; what the arms need is in their jobs."""
+    from pgx.config import quoted, search_path
+
+    own = [word.format(count=work.at_a_time) for word in _LAUNCHERS.get(work.launcher, ())]
+    return [
+        f"study.name={work.study}",
+        f"output={quoted(str(work.output))}",
+        "hydra/sweeper=arms",
+        f"hydra/launcher={work.launcher}",
+        *own,
+        search_path(work.directories),
+        "--multirun",
+    ]
+
+
+class ArmsSweeper(Sweeper):
+    """Hands the missing parts of a study to a launcher: ``hydra/sweeper=arms``."""
+
+    def __init__(self) -> None:
+        self.launcher: Any = None
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        """Make the launcher that the config names."""
+        from hydra.core.plugins import Plugins
+
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> Ended | None:
+        """Train what `sweep_through_hydra` was given.
+
+        Args:
+            arguments: of the command line; the arms' own are in their jobs.
+
+        Returns:
+            How the jobs ended; None if an error did end the sweep, which is raised again there.
+        """
+        from pgx.sweep.live import Watch
+
+        given = _given.get()
+        if given is None:
+            raise ConfigError("hydra/sweeper=arms: use pgx sweep study=NAME")
+        try:
+            local = isinstance(self.launcher, LocalLauncher)
+            with Watch(given.work, given.console, told=local) as watch:
+                given.ended = self._launch(given.work, watch)
+        except Exception as error:  # noqa: BLE001 - raised again, out of Hydra's hands
+            given.error = error
+        return given.ended
+
+    def _launch(self, work: Work, watch: Watch) -> Ended:
+        if isinstance(self.launcher, LocalLauncher):
+            self.launcher.processes = processes = Processes(work, watch)
+            words = [job.overrides for job in work.jobs]
+            done = [one.return_value for one in self.launcher.launch(words, 0)]
+            return Ended(tuple(done), processes.received)
+        outcomes: list[Outcome] = []
+        for first, batch in _batches(work):
+            words = [with_threads(job.overrides) for job in batch]
+            for job, one in zip(batch, self.launcher.launch(words, first), strict=True):
+                outcomes.append(_outcome(job, one))
+                watch.ended(outcomes[-1])
+        return Ended(tuple(outcomes))
+
+
+def _batches(work: Work) -> Iterator[tuple[int, Sequence[Job]]]:
+    """The jobs as a launcher gets them: submitit starts all that it is given at once."""
+    count = work.at_a_time if work.launcher == "submitit_local" else len(work.jobs)
+    for first in range(0, len(work.jobs), count):
+        yield first, work.jobs[first : first + count]
+
+
+def _outcome(job: Job, returned: JobReturn) -> Outcome:
+    """How a job of another launcher ended: what it returned, or the exception that ended it."""
+    if returned.status is JobStatus.COMPLETED:
+        made: Outcome = returned.return_value
+        return made
+    error = returned._return_value
+    return Outcome(
+        arm=job.arm,
+        environment=job.environment,
+        seeds=job.seeds,
+        exit=1,
+        directory=str(job.directory),
+        error=plain(f"{type(error).__name__}: {error}"),
+        elapsed_s=0.0,
+    )

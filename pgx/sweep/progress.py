@@ -1,0 +1,223 @@
+"""What a sweep says of itself: a row per job, how the rows look, and the sum of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import median
+from typing import TYPE_CHECKING
+
+from pgx.errors import ConfigError
+from pgx.sweep.gauge import Gauge
+from pgx.sweep.job import Job
+from pgx.tables import NOTHING, duration, number, plain_table, seed_span, status_text
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.text import Text
+
+#: How soon a row gives way to others where not all fit: what happens now is shown first.
+_SHOWN_FIRST = ("running", "failed", "interrupted", "waiting", "finished")
+_AROUND = 6  # lines that are no rows: the head, its line, the totals and what surrounds them
+_WIDE = 110  # columns of a terminal that has room for a bar
+_BAR = 16  # columns of it
+
+
+class Row:
+    """One job as the table shows it.
+
+    Args:
+        job: which.
+        expected: seconds that it should take, if that is known.
+
+    Attributes:
+        state: ``waiting``, ``running``, or how it ended: ``finished``, ``failed``, ``interrupted``.
+    """
+
+    def __init__(self, job: Job, expected: float | None = None) -> None:
+        self.job, self.expected, self.state = job, expected, "waiting"
+        self._gauge: Gauge | None = None
+        self._begun = self._took = 0.0
+        self._final: tuple[list[int], float | None] | None = None
+
+    def start(self, now: float) -> None:
+        """Its process has been started."""
+        self.state, self._begun, self._gauge = "running", now, Gauge(self.job)
+
+    def read(self, now: float) -> None:
+        """Bring it up to date, if it runs."""
+        if self.state == "running" and self._gauge is not None:
+            self._gauge.read(now)
+            self._took = now - self._begun
+
+    def end(self, now: float, state: str) -> None:
+        """Its process has ended: it is ``finished``, ``failed`` or ``interrupted``."""
+        self.read(now)
+        self.state, self._final = state, _final(self.job)
+        self.close()
+
+    def close(self) -> None:
+        """Let go of its files."""
+        if self._gauge is not None:
+            self._gauge.close()
+
+    @property
+    def decisions(self) -> list[int]:
+        """Of every seed."""
+        if self._final is not None:
+            return self._final[0]
+        return self._gauge.decisions.tolist() if self._gauge else [0] * len(self.job.seeds)
+
+    @property
+    def recent_return(self) -> float | None:
+        """The median over seeds of their last-100 means."""
+        if self._final is not None:
+            return self._final[1]
+        return self._gauge.recent_return if self._gauge else None
+
+    @property
+    def rate(self) -> float | None:
+        """Decisions per second, summed over seeds; of a row that runs."""
+        return self._gauge.rate if self._gauge and self.state == "running" else None
+
+    @property
+    def took_s(self) -> float:
+        """Seconds since it began, or that it took."""
+        return self._took
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds that it still needs; None if nothing is known about that."""
+        if self.state == "waiting":
+            return self.expected
+        if self.state != "running":
+            return 0.0
+        left = self._gauge.left_s if self._gauge else None
+        if left is None and self.expected is not None:
+            return max(0.0, self.expected - self._took)
+        return left
+
+    @property
+    def cost_s(self) -> float | None:
+        """Seconds per decision of a seed's budget, from start to end, by what is seen so far."""
+        left = self.left_s
+        if self.state in ("running", "finished") and left is not None and self.job.budget:
+            return (self._took + left) / self.job.budget
+        return None
+
+
+def _final(job: Job) -> tuple[list[int], float | None] | None:
+    """What the part's files say at its end; None if they cannot say."""
+    from pgx.records import read_part, seed_rows
+
+    try:
+        rows = seed_rows(read_part(job.directory))
+    except ConfigError:
+        return None
+    returns = [row["recent_return"] for row in rows if row["recent_return"] is not None]
+    return [row["decisions"] for row in rows], median(returns) if returns else None
+
+
+def left_s(rows: Sequence[Row], at_a_time: int) -> float | None:
+    """Seconds until all rows are done; None before anything is known about the rows that wait.
+
+    A row that waits costs what was expected, or what the others cost per decision.
+    """
+    costs = [cost for row in rows if (cost := row.cost_s) is not None]
+    usual = sum(costs) / len(costs) if costs else None
+    left = []
+    for row in rows:
+        own = row.left_s
+        if own is None and usual is not None:
+            own = max(0.0, usual * row.job.budget - row.took_s)
+        if own is None:
+            return None
+        left.append(own)
+    return max(max(left), sum(left) / at_a_time)
+
+
+def totals(rows: Sequence[Row], at_a_time: int) -> str:
+    """One line about all rows: how many are done, run, wait and failed, the rate, the time left."""
+    states = [row.state for row in rows]
+    words = [f"{states.count('finished')} of {len(rows)} parts done"]
+    for state in ("running", "waiting", "interrupted", "failed"):
+        if count := states.count(state):
+            words.append(f"{count} {state}")
+    if rate := sum(row.rate or 0.0 for row in rows):
+        words.append(f"{rate:,.0f} decisions/s")
+    if {"running", "waiting"} & set(states):
+        left = left_s(rows, at_a_time)
+        words.append(f"{duration(left)} left" if left is not None else "time left not known yet")
+    return ", ".join(words)
+
+
+def said(row: Row) -> str:
+    """One line about a row that has ended."""
+    word = {"finished": "done"}.get(row.state, row.state)
+    taken = (
+        f"return {number(row.recent_return)}, {_progress(row)} decisions in {duration(row.took_s)}"
+    )
+    return f"{word:<7} {row.job.name}: {taken}"
+
+
+def _progress(row: Row) -> str:
+    """Decisions of the budget, of the seed that has the fewest."""
+    return f"{min(row.decisions):,} of {row.job.budget:,}"
+
+
+def table(rows: Sequence[Row], at_a_time: int, console: Console) -> RenderableType:
+    """The rows that a terminal has room for, and the line of totals below them."""
+    from rich.console import Group
+    from rich.text import Text
+
+    shown, wide = _chosen(rows, console.height - _AROUND), console.width >= _WIDE
+    heads = ("arm", "environment", "seeds", *(("",) if wide else ()))
+    made = plain_table(*heads, "decisions", "return", "per s", "left")
+    for column in made.columns:
+        column.no_wrap = column.header != "arm"
+        if column.header in ("decisions", "return", "per s", "left"):
+            column.justify = "right"
+    for row in shown:
+        made.add_row(*_cells(row, wide))
+    hidden = len(rows) - len(shown)
+    line = totals(rows, at_a_time) + (f" ({hidden} more rows)" if hidden else "")
+    return Group(made, Text(line, style="bold"))
+
+
+def _chosen(rows: Sequence[Row], room: int) -> list[Row]:
+    """As many rows as there is room for, the most telling ones, in the order of the study."""
+    order = sorted(rows, key=lambda row: _SHOWN_FIRST.index(row.state))
+    kept = {id(row) for row in order[: max(1, room)]}
+    return [row for row in rows if id(row) in kept]
+
+
+def _cells(row: Row, wide: bool) -> list[str | Text]:
+    job = row.job
+    cells: list[str | Text] = [job.arm, job.environment, seed_span(job.seeds)]
+    if wide:
+        cells.append(_bar(row))
+    if row.state == "running":
+        rate = row.rate
+        begun = any(row.decisions)
+        cells += [_progress(row) if begun else "starting", number(row.recent_return)]
+        return [*cells, f"{rate:,.0f}" if rate else NOTHING, duration(row.left_s)]
+    ended = row.state != "waiting"
+    state = status_text(row.state) if ended else _dim("waiting")
+    last = _dim(f"in {duration(row.took_s)}") if row.state == "finished" else NOTHING
+    return [*cells, state, number(row.recent_return), NOTHING, last]
+
+
+def _dim(text: str) -> Text:
+    from rich.text import Text
+
+    return Text(text, style="dim")
+
+
+def _bar(row: Row) -> Text:
+    """How much of the budget is done, as a line whose colour is that of the state."""
+    from rich.text import Text
+
+    budget = max(1, row.job.budget)
+    done = sum(min(taken, budget) for taken in row.decisions) / (budget * len(row.decisions))
+    full = round(done * _BAR)
+    colour = {"finished": "green", "failed": "red", "interrupted": "yellow"}.get(row.state, "cyan")
+    return Text("━" * full, style=colour).append("━" * (_BAR - full), style="dim")
