@@ -24,6 +24,7 @@ from typer.core import TyperCommand
 from pgx import __version__
 from pgx.atari.command import table
 from pgx.errors import ConfigError, RunFailed
+from pgx.sharing.command import commands as sharing
 from pgx.usage import TRAIN_HELP
 
 #: What the parser raises for a misspelt command or option; typer does not export the name.
@@ -155,6 +156,7 @@ def evaluate(
 
 
 app.command()(table)
+app.add_typer(sharing, name="wandb")
 
 
 @app.command()

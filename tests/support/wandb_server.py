@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-ENTITY = "someone"
+from tests.support.wandb_account import ENTITY, Account
 
 
 @dataclass
@@ -25,6 +25,9 @@ class Stored:
     config: dict[str, Any] = field(default_factory=dict)
     summary: dict[str, Any] = field(default_factory=dict)
     exits: list[int] = field(default_factory=list)
+    job_type: str = ""
+    tags: tuple[str, ...] = ()
+    files: set[str] = field(default_factory=set)  #: that were asked to be taken
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -50,6 +53,7 @@ class WandbServer(ThreadingHTTPServer):
         self.runs: dict[str, Stored] = {}
         self.status, self.delay_s, self.requests = 200, 0.0, 0
         self.guard = threading.Lock()
+        self.more = Account(self)
 
     @property
     def url(self) -> str:
@@ -64,13 +68,16 @@ class WandbServer(ThreadingHTTPServer):
             return {"model": {"bucket": self._tail(given["name"], run)}}
         if "createRunFiles" in query:
             files = [{"name": name, "uploadUrl": f"{self.url}/put"} for name in given["files"]]
+            self.runs[given["run"]].files |= set(given["files"])
             return {"createRunFiles": {"runID": given.get("run"), "files": files}}
-        return {}
+        return self.more.answer(query, given)
 
     def _upsert(self, given: dict[str, Any]) -> dict[str, Any]:
         name, project = given["name"], given.get("project") or "uncategorized"
         run = self.runs.setdefault(name, Stored(project, given.get("groupName") or ""))
         run.upserts += 1
+        run.job_type = given.get("jobType") or run.job_type
+        run.tags = tuple(given.get("tags") or run.tags)
         config = json.loads(given.get("config") or "{}")
         run.config |= {key: item["value"] for key, item in config.items()}
         entity = {"name": ENTITY}

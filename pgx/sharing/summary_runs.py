@@ -1,0 +1,83 @@
+"""What the summary run of an arm says: one W&B run per arm, with its row of the comparison."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from pgx.analysis.model import Analysis
+from pgx.sharing.sheets import COLUMNS, rows
+from pgx.sharing.state import digest
+from pgx.study import METRICS
+
+
+def summary_runs(
+    analysis: Analysis, headline: str, images: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """The summary runs of a study, one per trained arm.
+
+    The table of a run holds the arm's own rows: W&B shows the tables of several runs as one, and
+    that one is the study's comparison.
+
+    Args:
+        analysis: of the study.
+        headline: its verdict in a sentence.
+        images: name to file name of the pictures that every run shows.
+
+    Returns:
+        Plain values: ``arm, id, name, group, config, summary, columns, rows, images, digest``. The
+        id is stable, and the digest that of everything but the pictures, which follow from it.
+    """
+    study, every = analysis.study, rows(analysis)
+    found = []
+    for arm in study.trained:
+        own = [row for row in every if row["arm"] == arm]
+        content = {
+            "arm": arm,
+            "id": f"summary-{_hash(f'{study.name}/{arm}')}",
+            "name": f"{arm} summary",
+            "group": f"{study.name}/{arm}",
+            "config": _config(analysis, arm),
+            "summary": {"headline": headline, **_figures(own)},
+            "columns": list(COLUMNS),
+            "rows": [[row[name] for name in COLUMNS] for row in own],
+            "images": dict(images),
+        }
+        found.append({**content, "digest": digest(content)})
+    return found
+
+
+def _config(analysis: Analysis, arm: str) -> dict[str, Any]:
+    study = analysis.study
+    return {
+        "study": study.name,
+        "arm": arm,
+        "label": study.label(arm),
+        "question": study.question,
+        "prediction": study.prediction,
+        "reference": analysis.against,
+        "metric": study.metric,
+        "metric_is": METRICS[study.metric],
+        "last": study.last,
+        "overrides": list(study.arms[arm]),
+        "environments": list(study.places),
+        "interval": "95%, stratified percentile bootstrap",
+        "resamples": analysis.resamples,
+        "statistics_seed": analysis.seed,
+    }
+
+
+def _figures(own: list[dict[str, Any]]) -> dict[str, Any]:
+    """``<environment>/<column>`` to value, of what is a figure."""
+    named = ("environment", "arm", "label")
+    return {
+        f"{row['environment']}/{name}": row[name]
+        for row in own
+        for name in COLUMNS
+        if name not in named and row[name] is not None
+    }
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
