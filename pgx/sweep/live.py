@@ -75,7 +75,7 @@ class Watch:
         with self._lock:
             row = self._by_key[_key(outcome)]
             if row.state in ("waiting", "running"):
-                row.end(time.monotonic(), state_of(outcome.exit))
+                row.end(time.monotonic(), state_of(outcome.exit), outcome.elapsed_s)
                 self._say(said(row) + (f" ({outcome.error})" if outcome.error else ""))
 
     def message(self, line: str) -> None:

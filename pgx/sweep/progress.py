@@ -49,9 +49,10 @@ class Row:
             self._gauge.read(now)
             self._took = now - self._begun
 
-    def end(self, now: float, state: str) -> None:
+    def end(self, now: float, state: str, took_s: float | None = None) -> None:
         """Its process has ended: it is ``finished``, ``failed`` or ``interrupted``."""
         self.read(now)
+        self._took = self._took if took_s is None else took_s
         self.state, self._final = state, _final(self.job)
         self.close()
 

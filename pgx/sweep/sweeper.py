@@ -90,16 +90,15 @@ def _words(work: Work) -> list[str]:
     """The command line that Hydra reads; what the arms need is in their jobs."""
     from pgx.config import quoted, search_path
 
-    own = [word.format(count=work.at_a_time) for word in _LAUNCHERS.get(work.launcher, ())]
-    return [
+    words = [
         f"study.name={work.study}",
         f"output={quoted(str(work.output))}",
         "hydra/sweeper=arms",
         f"hydra/launcher={work.launcher}",
-        *own,
-        search_path(work.directories),
-        "--multirun",
+        *(word.format(count=work.at_a_time) for word in _LAUNCHERS.get(work.launcher, ())),
     ]
+    last = {word.lstrip("+").partition("=")[0]: word for word in (*words, *work.hydra)}
+    return [*last.values(), search_path(work.directories), "--multirun"]
 
 
 class ArmsSweeper(Sweeper):
@@ -167,13 +166,14 @@ def _outcome(job: Job, returned: JobReturn) -> Outcome:
     if returned.status is JobStatus.COMPLETED:
         made: Outcome = returned.return_value
         return made
-    error = returned._return_value
+    error, line = returned._return_value, " ".join(str(returned._return_value).split())
+    mistake = isinstance(error, ConfigError)
     return Outcome(
         arm=job.arm,
         environment=job.environment,
         seeds=job.seeds,
-        exit=1,
+        exit=2 if mistake else 1,
         directory=str(job.directory),
-        error=plain(f"{type(error).__name__}: {error}"),
+        error=plain(line if mistake else f"{type(error).__name__}: {line}"),
         elapsed_s=0.0,
     )

@@ -33,6 +33,7 @@ class Work:
         launcher: a key of `LAUNCHERS`.
         parallel: jobs at a time; None is as many as there are cores for.
         expected: seconds that a job is expected to take, by its directory, where that is known.
+        hydra: overrides of Hydra's own keys, such as ``hydra.launcher.n_jobs=3``; the last word.
     """
 
     study: str
@@ -42,6 +43,7 @@ class Work:
     launcher: str = "local"
     parallel: int | None = None
     expected: Mapping[Path, float] = field(default_factory=dict)
+    hydra: tuple[str, ...] = ()
 
     @property
     def at_a_time(self) -> int:
