@@ -16,7 +16,7 @@ from typing import NamedTuple
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-SOURCES = ("pgx", "conf", "pgx_lab.py", "pyproject.toml", "README.md", "LICENSE")
+SOURCES = ("pgx", "conf", "hydra_plugins", "pgx_lab.py", "pyproject.toml", "README.md", "LICENSE")
 
 
 class Installed(NamedTuple):
@@ -133,9 +133,40 @@ def test_a_checkout_works_from_an_empty_folder(tmp_path: Path) -> None:
 def test_the_wheel_carries_every_config_and_nothing_else_at_the_top(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names if ".dist-info/" not in name}
-    assert tops == {"pgx", "pgx_lab.py"}
+    assert tops == {"pgx", "pgx_lab.py", "hydra_plugins"}
+    assert [n for n in names if n.startswith("hydra_plugins/")] == [
+        "hydra_plugins/pgx_arms/__init__.py"  # no __init__.py above it: other plugins live there
+    ]
     configs = {str(path.relative_to(ROOT)) for path in (ROOT / "conf").rglob("*.yaml")}
     assert {name.removeprefix("pgx/") for name in names if name.startswith("pgx/conf/")} == configs
+
+
+PLUGINS = """
+from hydra.core.plugins import Plugins
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
+found = [*Plugins.instance().discover(Sweeper), *Plugins.instance().discover(Launcher)]
+print(*(f"{one.__module__}.{one.__name__}" for one in found))
+import sys
+print(*sorted({"torch", "numpy", "polars", "rich"} & set(sys.modules)))
+"""
+
+
+@pytest.mark.parametrize("kind", ["from_wheel", "editable", "checkout"])
+def test_hydra_finds_the_plugins_and_they_import_nothing_heavy(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    if kind == "checkout":
+        done = run([sys.executable, "-c", PLUGINS], tmp_path, PYTHONPATH=str(ROOT))
+    else:
+        installed: Installed = request.getfixturevalue(kind)
+        done = installed.run("python", "-c", PLUGINS, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found, heavy = done.stdout.split("\n")[:2]
+    own = {"hydra_plugins.pgx_arms.ArmsSweeper", "hydra_plugins.pgx_arms.LocalLauncher"}
+    assert own <= set(found.split())
+    assert heavy == ""
+    assert done.stderr == ""
 
 
 def test_the_table_of_the_published_scores_needs_no_checkout(
