@@ -76,6 +76,8 @@ def serve(work: Callable[[Mapping[str, Any], Callable[[Event], None]], None]) ->
         try:
             work(json.load(sys.stdin), say)
             code = 0
+        except ConfigError as error:
+            say({"event": "failed", "mistake": True, "line": str(error)})
         except Exception as error:  # noqa: BLE001 - printed to the log, told, answered with 1
             traceback.print_exc()
             say({"event": "failed", "mistake": refused(error), "line": told(error)})

@@ -63,3 +63,35 @@ def push(
             typer.echo(f"note: {note}")
         typer.echo(sent.url)
     return int(bool(sent.damaged))
+
+
+@commands.command()
+def report(
+    study: StudyArgument,
+    share: Annotated[
+        bool, typer.Option("--share", help="Make the link with which anyone can read it.")
+    ] = False,
+    dry_run: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the specification, and send nothing.")
+    ] = None,
+    project: ProjectOption = None,
+    entity: EntityOption = None,
+    against: AgainstOption = None,
+    output: OutputOption = Path("outputs"),
+    as_json: JsonOption = False,
+) -> int:
+    """Build the W&B Report of a study that was pushed, or bring it up to date."""
+    import json
+
+    from pgx.sharing.report import report as build
+
+    made = build(output, study, project, entity, against, share, dry_run)
+    if as_json:
+        typer.echo(json.dumps({"study": study, **made}, indent=2))
+    elif dry_run is not None:
+        typer.echo(made["path"])
+    else:
+        typer.echo(made["url"])
+        if made["share_url"]:
+            typer.echo(f"to share: {made['share_url']}")
+    return 0

@@ -244,7 +244,7 @@ def cargoes(
         grid = Grid(job.budget, known)
         grid.add(*own)
         whole, rest = list(grid.points()), list(grid.points(ended=True))
-        values = next((point.values for point in reversed([*whole, *rest])), {})
+        values: dict[str, Any] = next((point.values for point in reversed([*whole, *rest])), {})
         points = [*whole, *rest] if outcome["status"] in ENDED else whole
         yield Cargo(job, seed, tuple(points), known, {**values, **outcome})
 

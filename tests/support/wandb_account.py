@@ -54,7 +54,10 @@ class Account:
             return {"viewer": None}
         names = {"entity": ENTITY, "username": ENTITY, "name": "Some One"}
         nobody: dict[str, Any] = {"edges": []}
-        return {"viewer": {"id": "1", **names, "teams": nobody, "apiKeys": nobody, "flags": "{}"}}
+        return {
+            "viewer": {"id": "1", **names, "teams": nobody, "apiKeys": nobody, "flags": "{}"}
+            | {"email": "some@one", "admin": False, "deletedAt": None}
+        }
 
     _GetDefaultEntity = _GetViewer = _Viewer
 
