@@ -115,11 +115,11 @@ class _Rows:
         """The new rows, if any, and whether the file must be read from its start again."""
         try:
             status = self._path.stat()
-        except FileNotFoundError:  # not yet, or not any more: what is still open is read to its end
+            if self._tail is None:
+                self._tail, self._identity = BlockTail(self._path), status.st_ino
+        except OSError:  # not yet, or not any more: what is still open is read to its end
             return self._rows(), False
-        if self._tail is None:
-            self._tail, self._identity = BlockTail(self._path), status.st_ino
-        elif status.st_ino != self._identity or status.st_size < self._size:
+        if status.st_ino != self._identity or status.st_size < self._size:
             return {}, True
         rows = self._rows()
         stuck = not rows and status.st_size > self._size  # cut back, and grown past us since

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from pgx.tracking.manifest import read_manifest
 #: Exit statuses of a job that was stopped and can go on: Ctrl-C, SIGTERM, kill -9.
 STOPPED = tuple(128 + number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL))
 
+_ESCAPE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")  # colours, and whatever else moves a terminal
 _TAIL = 65_536  # bytes of a log in which its last line is looked for
 _LONGEST = 500  # characters of a line that are kept
 
@@ -35,7 +37,8 @@ def last_line(path: Path, start: int = 0) -> str | None:
 
 def plain(text: str) -> str:
     """One line without control characters, and not endless."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    bare = _ESCAPE.sub("", text)
+    line = " ".join("".join(c if c.isprintable() else " " for c in bare).split())
     return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
 
 
