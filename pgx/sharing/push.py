@@ -35,7 +35,6 @@ class Sent:
         points_before: points that were.
         summaries: summary runs sent, or sent anew.
         summaries_before: summary runs that were there already, the same.
-        same: runs left out, for another arm's have the same config and seed, and so the same id.
         notes: lines about what was not sent, and why.
         damaged: lines about parts that cannot be read.
     """
@@ -48,7 +47,6 @@ class Sent:
     points_before: int = 0
     summaries: int = 0
     summaries_before: int = 0
-    same: int = 0
     notes: list[str] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
 
@@ -65,8 +63,6 @@ class Sent:
             self.runs += event["sent"] > 0
             self.changed += event["new"] and not event["sent"]
             self.runs_before += not event["new"]
-        elif event["event"] == "same":
-            self.same += 1
 
     @property
     def line(self) -> str:
@@ -150,10 +146,6 @@ def _send(
     except RunFailed as error:
         done = f"{_count(sent.runs, 'run')} and {_count(sent.points, 'point')} arrived"
         raise RunFailed(f"{error}; {done}; {again}; see {log}") from error
-    if sent.same:
-        sent.notes.append(
-            f"{_count(sent.same, 'run')} left out: another arm has the same config and seed"
-        )
 
 
 def _prepared(

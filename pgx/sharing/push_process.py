@@ -21,10 +21,7 @@ from pgx.sharing.state import destination, digest, note, read
 from pgx.tracking.grid import Grid, Point, by_seed
 from pgx.tracking.mirror_process import ENDED, Rows
 from pgx.tracking.runs_state import FOLDER, read_state
-from pgx.tracking.wandb_runs import _QUIET as QUIET
-from pgx.tracking.wandb_runs import Job, Runs, fitted, run_id
-
-LONGEST, LONGEST_TAG = 128, 64  #: characters of a group's or run's name, and of a tag
+from pgx.tracking.wandb_runs import LONGEST, LONGEST_TAG, QUIET, Job, begin, fitted, run_id
 
 
 @dataclass(frozen=True)
@@ -48,7 +45,7 @@ class Cargo:
     @property
     def id(self) -> str:
         """Of the run."""
-        return run_id(self.job.config_hash, self.seed)
+        return run_id(self.job, self.seed)
 
     @property
     def noted(self) -> dict[str, Any]:
@@ -94,7 +91,6 @@ class Push:
         )
         before = read(self._state).get(self._key, {})
         self._noted = {name: dict(before.get(name, {})) for name in ("runs", "summaries")}
-        self._done: set[str] = set()
 
     def run(self) -> None:
         """Send the runs, then the summaries."""
@@ -110,10 +106,6 @@ class Push:
     def _due(self, part: Mapping[str, Any]) -> Iterator[Cargo]:
         """The runs of a part that have something new, as far as it was noted."""
         for cargo in cargoes(part, self.project, self.entity, self._noted["runs"]):
-            if cargo.id in self._done:
-                self._say({"event": "same", "id": cargo.id, "seed": cargo.seed})
-                continue
-            self._done.add(cargo.id)
             if self._noted["runs"].get(cargo.id) == cargo.noted:
                 self._say({"event": "run", "sent": 0, "there": len(cargo.points), "new": False})
             else:
@@ -140,13 +132,13 @@ class Push:
             self._say({"event": "run", "sent": count, "there": there, "new": True})
 
     def _open(self, cargo: Cargo) -> wandb.Run:
-        runs = Runs(cargo.job, self.job["patience_s"])
-        settings = runs._settings(cargo.seed)
-        settings.root_dir, settings.finish_timeout = self.job["scratch"], self.job["patience_s"]
-        run = wandb.init(settings=settings, config=runs._config(cargo.seed))
-        run.define_metric("decisions")
-        run.define_metric("*", step_metric="decisions")
-        return run
+        return begin(
+            cargo.job,
+            cargo.seed,
+            root_dir=self.job["scratch"],
+            init_timeout=self.job["patience_s"],
+            finish_timeout=self.job["patience_s"],
+        )
 
     def _summarise(self, summary: Mapping[str, Any]) -> None:
         """Send an arm's summary run, if the server has not got this one."""
@@ -240,7 +232,7 @@ def cargoes(
     kinds = ("metrics", "episodes", "evaluations")
     for seed, *own in zip(seeds, *(by_seed(rows.read(kind), seeds) for kind in kinds), strict=True):
         outcome = part["seeds"][str(seed)]
-        known = noted.get(run_id(job.config_hash, seed), {}).get("points", most)
+        known = noted.get(run_id(job, seed), {}).get("points", most)
         grid = Grid(job.budget, known)
         grid.add(*own)
         whole, rest = list(grid.points()), list(grid.points(ended=True))

@@ -15,7 +15,7 @@ from pgx.errors import ConfigError
 from pgx.sharing.child import Event, serve
 from pgx.sharing.state import destination, digest, note, read
 from pgx.tracking.episodes import RECENT
-from pgx.tracking.wandb_runs import fitted
+from pgx.tracking.wandb_runs import LONGEST, LONGEST_TAG, fitted
 
 wr: Any = wandb_workspaces.reports.v2  #: its names are not typed
 
@@ -92,7 +92,7 @@ def run_set(study: str, one: Mapping[str, str], environment: str, entity: str, p
     The filter is given in the form that it is stored in: the package's own way from an expression
     to that form doubles an ``=`` inside a name.
     """
-    group, tag = fitted(f"{study}/{one['arm']}", 128), fitted(environment, 64)
+    group, tag = fitted(f"{study}/{one['arm']}", LONGEST), fitted(environment, LONGEST_TAG)
     found = wr.Runset(entity=entity, project=project, name=one["label"], groupby=["group"])
     found._id = digest([study, one["arm"], environment])
     found._stashed_filter_string = found.filters

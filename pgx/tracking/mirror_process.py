@@ -37,7 +37,6 @@ EVERY_S = {
     "online": 30.0,
 }  #: from look to look at the rows while there is training
 SHARE = 0.1  #: of a processor that work beside training takes at most, wandb-core left out
-GIVES_WAY = 10  #: by how much its niceness is above the trainer's
 PATIENCE_S = 60.0  #: with a server that does not answer, while there is training
 HURRY_S = 10.0  #: with the same when training is over, and the trainer waits
 
@@ -59,7 +58,7 @@ class Rows:
         self._done: set[str] = set()
 
     def read(self, kind: str) -> dict[str, np.ndarray]:
-        """The rows of a kind, ``episodes`` or ``metrics``, that came since the last call."""
+        """The rows of a kind, such as ``episodes``, that came since the last call."""
         from pgx.tracking.blocks import BlockTail
 
         if kind in self._done:
@@ -140,13 +139,11 @@ class Sender:
         """Read what is new, and log the points that it completes."""
         from pgx.tracking.grid import by_seed
 
-        metrics = self._rows.read("metrics")  # first: the episodes of these rows are there as well
-        episodes = self._rows.read("episodes")
-        pieces = zip(
-            self.seeds, by_seed(metrics, self.seeds), by_seed(episodes, self.seeds), strict=True
-        )
-        for seed, own_metrics, own_episodes in pieces:
-            self._grids[seed].add(own_metrics, own_episodes)
+        metrics = self._rows.read("metrics")  # first: what belongs to these rows is there as well
+        kinds = (metrics, self._rows.read("episodes"), self._rows.read("evaluations"))
+        pieces = (by_seed(rows, self.seeds) for rows in kinds)
+        for seed, *own in zip(self.seeds, *pieces, strict=True):
+            self._grids[seed].add(*own)
             self._runs.log(seed, self._grids[seed].points())
             self._rest()
         self._runs.note()
@@ -196,7 +193,7 @@ def _mirror(directory: Path, mode: str, trainer: int) -> None:
     pace = Pace(trainer)
     pace.sleep(FIRST_S)
     if not pace.ended:
-        _step_back(trainer)
+        _step_back()
     sender = _open(directory, mode, pace, trainer)
     while not pace.ended:
         sender.send()
@@ -218,18 +215,14 @@ def _open(directory: Path, mode: str, pace: Pace, trainer: int) -> Sender:
         os.execve(words[0], words, environment(os.environ))
 
 
-def _step_back(trainer: int) -> None:
-    """Give way to training, also where the kernel shares processors out between sessions.
+def _step_back() -> None:
+    """Let training keep a processor that it is using when this process has something to do.
 
-    Not to the utmost: at 19 a process gets nothing for minutes where every processor is busy, and
-    the trainer waits for this one in the end.
+    No more than that: a process that is nicer than the others gets next to nothing where several
+    trainings share every processor, and its own trainer waits for it in the end.
     """
-    with suppress(OSError):  # the trainer has just ended, or was itself made nicer since
-        niceness = os.getpriority(os.PRIO_PROCESS, trainer) + GIVES_WAY
-        os.setpriority(os.PRIO_PROCESS, 0, niceness)  # also of one that begins anew: not twice
-    if os.getsid(0) == os.getpid():  # else the terminal that it was started from would slow down
-        with suppress(OSError):  # a kernel without autogroups needs no more than the lines above
-            Path("/proc/self/autogroup").write_text(str(GIVES_WAY))
+    with suppress(OSError):  # a system that does not let it choose
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def _ended_within(seconds: float, trainer: int) -> bool:

@@ -22,11 +22,11 @@ from pgx.tracking.runs_state import FOLDER, read_state, write_state
 
 FINISH_S = 20.0  #: for what is still to be sent when a run is closed; all runs close at once
 
-_LONGEST = 128  #: characters of a group's or run's name that W&B takes
-_LONGEST_TAG = 64
+LONGEST = 128  #: characters of a group's or run's name that W&B takes
+LONGEST_TAG = 64
 
 #: Nothing but the rows: no console, code, git state, machine statistics or installed packages.
-_QUIET: dict[str, Any] = {
+QUIET: dict[str, Any] = {
     "silent": True,
     "console": "off",
     "save_code": False,
@@ -145,10 +145,7 @@ class Runs:
         }
         begun = {} if online else {seed: self._begin(seed) for seed in self.job.seeds}
         for seed in self.job.seeds:
-            run = wandb.init(settings=self._settings(seed), config=self._config(seed))
-            run.define_metric("decisions")
-            run.define_metric("*", step_metric="decisions")
-            self._runs[seed] = run
+            run = self._runs[seed] = begin(self.job, seed, init_timeout=self._patience_s)
             step = run.starting_step - 1 if online else begun[seed]
             self._state["runs"][str(seed)] = {
                 "id": run.id,
@@ -166,7 +163,7 @@ class Runs:
     def _begin(self, seed: int) -> int:
         """The step of the last point that earlier processes sent, or left for `wandb sync`."""
         if not self._before:
-            self._remove_unsent(f"offline-run-*-{run_id(self.job.config_hash, seed)}")
+            self._remove_unsent(f"offline-run-*-{run_id(self.job, seed)}")
             return -1
         entry = self._before["runs"][str(seed)]
         if self._before["closed"]:
@@ -214,39 +211,55 @@ class Runs:
         """Write down what has been sent."""
         write_state(self.folder, self._state)
 
-    def _settings(self, seed: int) -> wandb.Settings:
-        job = self.job
-        return wandb.Settings(
-            mode=job.mode,
-            root_dir=str(job.directory),
-            project=job.project,
-            entity=job.entity,
-            run_id=run_id(job.config_hash, seed),
-            run_name=fitted(f"{job.arm} {job.environment} seed {seed}", _LONGEST),
-            run_group=fitted(f"{job.study}/{job.arm}", _LONGEST),
-            run_job_type="train",
-            run_tags=tuple(fitted(tag, _LONGEST_TAG) for tag in (job.study, job.environment)),
-            reinit="create_new",
-            resume="allow" if job.mode == "online" else None,
-            init_timeout=self._patience_s,
-            finish_timeout=FINISH_S if job.mode == "online" else 0,
-            finish_timeout_raises=True,
-            **_QUIET,
-        )
 
-    def _config(self, seed: int) -> dict[str, Any]:
-        job = self.job
-        return {
-            **job.config,
-            "environment": {**job.config["environment"], "name": job.environment},
-            **{name: getattr(job, name) for name in ("study", "arm", "config_hash")},
-            "seed": seed,
-        }
+def begin(job: Job, seed: int, **changes: Any) -> wandb.Run:
+    """Open a replica's run, or open it again.
+
+    Args:
+        job: of its part.
+        seed: of the replica.
+        changes: settings of wandb that are not those of a mirror.
+    """
+    settings = {
+        "mode": job.mode,
+        "root_dir": str(job.directory),
+        "project": job.project,
+        "entity": job.entity,
+        "run_id": run_id(job, seed),
+        "run_name": fitted(f"{job.arm} {job.environment} seed {seed}", LONGEST),
+        "run_group": fitted(f"{job.study}/{job.arm}", LONGEST),
+        "run_job_type": "train",
+        "run_tags": tuple(fitted(tag, LONGEST_TAG) for tag in (job.study, job.environment)),
+        "reinit": "create_new",
+        "resume": "allow" if job.mode == "online" else None,
+        "finish_timeout": FINISH_S if job.mode == "online" else 0,
+        "finish_timeout_raises": True,
+    }
+    run = wandb.init(
+        settings=wandb.Settings(**(settings | QUIET | changes)), config=run_config(job, seed)
+    )
+    run.define_metric("decisions")
+    run.define_metric("*", step_metric="decisions")
+    return run
 
 
-def run_id(config_hash: str, seed: int) -> str:
-    """The id of a replica's run: the same config and seed are the same run, wherever trained."""
-    return f"{config_hash}-{seed}"
+def run_config(job: Job, seed: int) -> dict[str, Any]:
+    """What a replica's run says of its config."""
+    return {
+        **job.config,
+        "environment": {**job.config["environment"], "name": job.environment},
+        **{name: getattr(job, name) for name in ("study", "arm", "config_hash")},
+        "seed": seed,
+    }
+
+
+def run_id(job: Job, seed: int) -> str:
+    """The id of a replica's run: the same config and seed of the same arm are the same run.
+
+    Another arm's is another, or a study would take the runs of a second one out of their group.
+    """
+    arm = hashlib.sha256(f"{job.study}/{job.arm}".encode()).hexdigest()[:6]
+    return f"{job.config_hash}-{arm}-{seed}"
 
 
 def fitted(text: str, most: int) -> str:

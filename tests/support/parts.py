@@ -22,6 +22,7 @@ from tests.conftest import ROOT
 SEEDS = (4, 1, 9)
 BUDGET = 70  #: decisions; an iteration takes 10
 STEP = 10
+ARM = "421655"  #: SHA-256 of adhoc/x begins like this
 
 #: Runs the mirror process in little time: it looks at the rows often and gives up soon.
 QUICK = """
@@ -33,9 +34,8 @@ import pgx.tracking.wandb_runs as runs
 process.FIRST_S, process.SHARE = 0.1, 1.0
 process.EVERY_S = {{"offline": 0.1, "online": 0.1}}
 process.PATIENCE_S, process.HURRY_S, process.CHECK_S = 2.0, 1.0, 0.1
-process._step_back = lambda trainer: None  # not on a machine that runs tests in parallel
 runs.FINISH_S = 3.0
-runs._QUIET["x_file_stream_transmit_interval"] = 1  # s, whole
+runs.QUIET["x_file_stream_transmit_interval"] = 1  # s, whole
 mirror.COMMAND = (sys.executable, {script!r})
 process.main(Path(sys.argv[1]), *sys.argv[2:])
 """
@@ -68,6 +68,10 @@ class Trainer:
             directory / "metrics.blocks", METRIC_ROW | {"loss": np.dtype("float64")}
         )
         self._episodes = BlockWriter(directory / "episodes.blocks", EPISODE_ROW)
+
+    def id(self, seed: int) -> str:
+        """Of a seed's W&B run."""
+        return f"{self.hash}-{ARM}-{seed}"
 
     def train(self, iterations: Iterable[int]) -> Trainer:
         """Append these iterations of every seed."""

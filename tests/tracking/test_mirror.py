@@ -18,6 +18,7 @@ import pytest
 from pgx.tracking import mirror
 from pgx.tracking.manifest import is_live, read_manifest
 from tests.conftest import ROOT, Train, environment
+from tests.support.parts import ARM
 from tests.support.wandb_files import recorded
 from tests.support.wandb_server import serving
 
@@ -37,10 +38,10 @@ def test_a_run_leaves_one_offline_run_per_seed(train: Train, tmp_path: Path) -> 
     paths = "o/adhoc/x/cartpole-v1/seeds-4_1/wandb/offline-run-*"
     assert f"W&B: 2 runs offline; to send: wandb sync {paths}" in said.splitlines()
     found, code = recorded(part / "wandb"), read_manifest(part)["config_hash"]
-    assert sorted(found) == [f"{code}-1", f"{code}-4"]
+    assert sorted(found) == [f"{code}-{ARM}-1", f"{code}-{ARM}-4"]
     metrics, episodes = (pl.read_parquet(part / f"{k}.parquet") for k in ("metrics", "episodes"))
     for seed in (4, 1):
-        run = found[f"{code}-{seed}"]
+        run = found[f"{code}-{ARM}-{seed}"]
         own, ended = metrics.filter(seed=seed), episodes.filter(seed=seed)
         assert len(run.rows) == 13
         assert [row["decisions"] for row in run.rows] == sorted(

@@ -54,9 +54,9 @@ def test_one_run_per_seed_with_its_points_and_last_value(part: Path) -> None:
     trainer.end(failed=9)
     assert ended(mirror(part)) == 0, log(part)
     found = recorded(part / "wandb")
-    assert sorted(found) == sorted(f"{trainer.hash}-{seed}" for seed in SEEDS)
+    assert sorted(found) == sorted(trainer.id(seed) for seed in SEEDS)
     for seed in SEEDS:
-        run = found[f"{trainer.hash}-{seed}"]
+        run = found[trainer.id(seed)]
         assert (run.project, run.group, run.job_type) == ("pgx", "adhoc/x", "train")
         assert run.name == f"x corridor seed {seed}"
         assert run.tags == ("adhoc", "corridor")
@@ -75,10 +75,10 @@ def test_one_run_per_seed_with_its_points_and_last_value(part: Path) -> None:
         assert [row["recent_return"] for row in run.rows] == [0.5, 1.5, 3.0]
         assert [row["wall_s"] for row in run.rows] == [1.0, 3.0, 6.0]
         assert (run.summary["decisions"], run.summary["recent_return"]) == (70, 3.0)
-    assert [found[f"{trainer.hash}-{seed}"].exits for seed in SEEDS] == [[0], [0], [1]]
-    last = found[f"{trainer.hash}-9"].summary
+    assert [found[trainer.id(seed)].exits for seed in SEEDS] == [[0], [0], [1]]
+    last = found[trainer.id(9)].summary
     assert (last["status"], last["reason"]) == ("failed", "diverged at iteration 6")
-    assert found[f"{trainer.hash}-4"].summary["status"] == "finished"
+    assert found[trainer.id(4)].summary["status"] == "finished"
 
 
 def test_rows_are_sent_while_there_is_training(part: Path) -> None:

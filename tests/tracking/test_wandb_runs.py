@@ -41,9 +41,9 @@ def test_online_runs_arrive_whole_and_closed(part: Path, server: WandbServer) ->
     trainer = Trainer(part, "wandb.points=7", "wandb.entity=someone").train(range(7))
     trainer.end(failed=9)
     assert ended(mirror(part, "online")) == 0, log(part)
-    assert sorted(server.runs) == sorted(f"{trainer.hash}-{seed}" for seed in SEEDS)
+    assert sorted(server.runs) == sorted(trainer.id(seed) for seed in SEEDS)
     for seed in SEEDS:
-        run = server.runs[f"{trainer.hash}-{seed}"]
+        run = server.runs[trainer.id(seed)]
         assert (run.project, run.group) == ("pgx", "adhoc/x")
         assert [row["loss"] for row in run.rows] == [seed + i / 8 for i in range(7)]
         assert [row["_step"] for row in run.rows] == list(range(7))
@@ -52,7 +52,7 @@ def test_online_runs_arrive_whole_and_closed(part: Path, server: WandbServer) ->
         assert run.exits == [int(seed == 9)]
     state = read_state(part / "wandb")
     assert state is not None
-    assert state["runs"]["4"]["url"] == f"{server.url}/someone/pgx/runs/{trainer.hash}-4"
+    assert state["runs"]["4"]["url"] == f"{server.url}/someone/pgx/runs/{trainer.id(4)}"
 
 
 def test_an_online_run_goes_on_where_the_server_stopped(part: Path, server: WandbServer) -> None:
