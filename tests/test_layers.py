@@ -38,7 +38,7 @@ KNOWS = (
     {"pytorch_lightning", "wandb", "polars", "rich", "omegaconf"},
     {"hydra", "typer", "packaging", "yaml", "stable_baselines3", "pgx_lab"}
     | {"imageio_ffmpeg"}
-    | {"altair"},
+    | {"altair", "vl_convert", "wandb_workspaces"},
 )
 
 
