@@ -108,8 +108,9 @@ class _Rows:
     """A block file that may appear late, be cut back to a checkpoint, or make way for parquet."""
 
     def __init__(self, path: Path) -> None:
-        self._path, self._tail = path, None
-        self._identity, self._size, self._stuck = 0, 0, False
+        self._path = path
+        self._tail: BlockTail | None = None
+        self._identity, self._stuck = 0, False
 
     def read(self) -> tuple[dict[str, np.ndarray], bool]:
         """The new rows, if any, and whether the file must be read from its start again."""
@@ -119,16 +120,13 @@ class _Rows:
                 self._tail, self._identity = BlockTail(self._path), status.st_ino
         except OSError:  # not yet, or not any more: what is still open is read to its end
             return self._rows(), False
-        if status.st_ino != self._identity or status.st_size < self._size:
+        if status.st_ino != self._identity or status.st_size < self._tail.position:
             return {}, True
         rows = self._rows()
-        stuck = not rows and status.st_size > self._size  # cut back, and grown past us since
-        if stuck and self._stuck:
-            return {}, True
+        stuck = not rows and status.st_size > self._tail.position
+        again = stuck and self._stuck  # not a torn block, but one that we are out of step with
         self._stuck = stuck
-        if not stuck:
-            self._size = status.st_size
-        return rows, False
+        return rows, again
 
     def _rows(self) -> dict[str, np.ndarray]:
         if self._tail is None:
@@ -142,7 +140,7 @@ class _Rows:
     def reopen(self) -> None:
         """Begin again at the start of the file that is there now."""
         self.close()
-        self._size, self._stuck = 0, False
+        self._stuck = False
 
     def close(self) -> None:
         """Close the file."""

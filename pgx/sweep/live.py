@@ -47,7 +47,7 @@ class Watch:
         self._live: Live | None = None
 
     def __enter__(self) -> Watch:
-        if self._console.is_terminal:
+        if _can_draw(self._console):
             from rich.live import Live
 
             self._live = Live(console=self._console, auto_refresh=False, vertical_overflow="crop")
@@ -131,6 +131,12 @@ class Watch:
     def _print(self, line: str) -> None:
         line = printable(line, self._console)
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _can_draw(console: Console) -> bool:
+    """Whether a table can be drawn over and over: a terminal that moves and has the characters."""
+    moves = console.is_terminal and not console.is_dumb_terminal
+    return moves and console.encoding.lower().startswith("utf")
 
 
 def _key(job: Job | Outcome) -> tuple[str, str, tuple[int, ...]]:

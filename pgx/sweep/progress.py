@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -17,9 +17,8 @@ if TYPE_CHECKING:
 
 #: How soon a row gives way to others where not all fit: what happens now is shown first.
 _SHOWN_FIRST = ("running", "failed", "interrupted", "waiting", "finished")
-_AROUND = 6  # lines that are no rows: the head, its line, the totals and what surrounds them
-_WIDE = 110  # columns of a terminal that has room for a bar
-_BAR = 16  # columns of it
+_AROUND = 8  # lines that are no rows: the title, the head, its line, the totals, what is around
+_BAR = 16  # columns of a bar
 
 
 class Row:
@@ -136,19 +135,24 @@ def left_s(rows: Sequence[Row], at_a_time: int) -> float | None:
     return max(max(left), sum(left) / at_a_time)
 
 
-def totals(rows: Sequence[Row], at_a_time: int) -> str:
-    """One line about all rows: how many are done, run, wait and failed, the rate, the time left."""
+def totals(rows: Sequence[Row], at_a_time: int, width: int = 10_000) -> str:
+    """About all rows: how many are done, run, wait and failed; the rate and the time left.
+
+    They stand in one line where a terminal of this width has room for that.
+    """
     states = [row.state for row in rows]
-    words = [f"{states.count('finished')} of {len(rows)} parts done"]
+    counts = [f"{states.count('finished')} of {len(rows)} parts done"]
     for state in ("running", "waiting", "interrupted", "failed"):
         if count := states.count(state):
-            words.append(f"{count} {state}")
+            counts.append(f"{count} {state}")
+    pace = []
     if rate := sum(row.rate or 0.0 for row in rows):
-        words.append(f"{rate:,.0f} decisions/s")
+        pace.append(f"{rate:,.0f} decisions/s")
     if {"running", "waiting"} & set(states):
         left = left_s(rows, at_a_time)
-        words.append(f"{duration(left)} left" if left is not None else "time left not known yet")
-    return ", ".join(words)
+        pace.append(f"{duration(left)} left" if left is not None else "time left not known yet")
+    line = ", ".join([*counts, *pace])
+    return line if len(line) <= width else ", ".join(counts) + "\n" + ", ".join(pace)
 
 
 def said(row: Row) -> str:
@@ -166,22 +170,61 @@ def _progress(row: Row) -> str:
 
 
 def table(rows: Sequence[Row], at_a_time: int, console: Console) -> RenderableType:
-    """The rows that a terminal has room for, and the line of totals below them."""
+    """The rows that a terminal has room for, and the line of totals below them.
+
+    What all rows share, the environment and the budget, stands in the title alone. Columns keep
+    their widths from look to look.
+    """
     from rich.console import Group
     from rich.text import Text
 
-    shown, wide = _chosen(rows, console.height - _AROUND), console.width >= _WIDE
-    heads = ("arm", "environment", "seeds", *(("",) if wide else ()))
-    made = plain_table(*heads, "decisions", "return", "per s", "left")
+    shown = _chosen(rows, console.height - _AROUND)
+    places = {row.job.environment for row in rows}
+    budgets = {row.job.budget for row in rows}
+    columns = _columns(rows, places, budgets, console.width)
+    made = plain_table(*columns)
     for column in made.columns:
-        column.no_wrap = column.header != "arm"
+        column.no_wrap, column.min_width = True, columns[str(column.header)]
         if column.header in ("decisions", "return", "per s", "left"):
             column.justify = "right"
     for row in shown:
-        made.add_row(*_cells(row, wide))
+        cells = _cells(row, columns["arm"], of_budget=len(budgets) > 1)
+        made.add_row(*(cells[name] for name in columns))
+    made.title, made.title_justify, made.title_style = _title(rows, places, budgets), "left", "bold"
     hidden = len(rows) - len(shown)
-    line = totals(rows, at_a_time) + (f" ({hidden} more rows)" if hidden else "")
-    return Group(made, Text(line, style="bold"))
+    made.caption = f" {hidden} more not shown" if hidden else None
+    made.caption_justify = "left"
+    return Group(made, Text(totals(rows, at_a_time, console.width)))
+
+
+def _title(rows: Sequence[Row], places: Collection[str], budgets: Collection[int]) -> str:
+    text = f"{len(rows)} part{'s' * (len(rows) != 1)}"
+    if len(places) == 1:
+        text += f" on {next(iter(places))}"
+    return text if len(budgets) > 1 else f"{text}, {next(iter(budgets)):,} decisions per seed"
+
+
+def _columns(
+    rows: Sequence[Row], places: Collection[str], budgets: Collection[int], width: int
+) -> dict[str, int]:
+    """The columns and their widths; arms get what is left. A bar gives way to whole names."""
+    digits = len(f"{max(budgets):,}")
+    widths = {"environment": max(map(len, (*places, "environment")))} if len(places) > 1 else {}
+    widths["seeds"] = max(5, *(len(seed_span(row.job.seeds)) for row in rows))
+    widths["progress"] = _BAR
+    widths["decisions"] = max(11, digits if len(budgets) == 1 else 2 * digits + 4)
+    widths |= {"return": 8, "per s": 8, "left": 9}
+    longest = max(len(row.job.arm) for row in rows)
+    room = _room(width, widths)
+    if room < longest:
+        del widths["progress"]
+        room = _room(width, widths)
+    return {"arm": max(8, min(room, longest)), **widths}
+
+
+def _room(width: int, widths: Mapping[str, int]) -> int:
+    """What columns of these widths leave of a line to one more."""
+    return width - sum(widths.values()) - 2 * (len(widths) + 1)
 
 
 def _chosen(rows: Sequence[Row], room: int) -> list[Row]:
@@ -191,20 +234,33 @@ def _chosen(rows: Sequence[Row], room: int) -> list[Row]:
     return [row for row in rows if id(row) in kept]
 
 
-def _cells(row: Row, wide: bool) -> list[str | Text]:
-    job = row.job
-    cells: list[str | Text] = [job.arm, job.environment, seed_span(job.seeds)]
-    if wide:
-        cells.append(_bar(row))
+def _cells(row: Row, width: int, of_budget: bool) -> dict[str, str | Text]:
+    job, rate = row.job, row.rate
+    cells: dict[str, str | Text] = {
+        "arm": _short(job.arm, width),
+        "environment": job.environment,
+        "seeds": seed_span(job.seeds),
+        "progress": _bar(row),
+        "return": number(row.recent_return),
+        "per s": f"{rate:,.0f}" if rate else NOTHING,
+        "left": duration(row.left_s) if row.state == "running" else NOTHING,
+    }
     if row.state == "running":
-        rate = row.rate
-        begun = any(row.decisions)
-        cells += [_progress(row) if begun else "starting", number(row.recent_return)]
-        return [*cells, f"{rate:,.0f}" if rate else NOTHING, duration(row.left_s)]
-    ended = row.state != "waiting"
-    state = status_text(row.state) if ended else _dim("waiting")
-    last = _dim(f"in {duration(row.took_s)}") if row.state == "finished" else NOTHING
-    return [*cells, state, number(row.recent_return), NOTHING, last]
+        done = _progress(row) if of_budget else f"{min(row.decisions):,}"
+        cells["decisions"] = done if any(row.decisions) else "starting"
+    else:
+        cells["decisions"] = _dim("waiting") if row.state == "waiting" else status_text(row.state)
+    if row.state == "finished":
+        cells["left"] = _dim(f"in {duration(row.took_s)}")
+    return cells
+
+
+def _short(text: str, width: int) -> str:
+    """The text, or its two ends: arms often differ in their last characters."""
+    if len(text) <= width:
+        return text
+    head = (width - 1) // 2
+    return f"{text[:head]}…{text[len(text) - (width - 1 - head) :]}"
 
 
 def _dim(text: str) -> Text:
@@ -221,4 +277,4 @@ def _bar(row: Row) -> Text:
     done = sum(min(taken, budget) for taken in row.decisions) / (budget * len(row.decisions))
     full = round(done * _BAR)
     colour = {"finished": "green", "failed": "red", "interrupted": "yellow"}.get(row.state, "cyan")
-    return Text("━" * full, style=colour).append("━" * (_BAR - full), style="dim")
+    return Text("━" * full, style=colour).append("─" * (_BAR - full), style="dim")

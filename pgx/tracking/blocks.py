@@ -197,6 +197,11 @@ class BlockTail:
         self._at += sum(spans[-1]) if spans else start
         return _columns(data, self._schema, spans)
 
+    @property
+    def position(self) -> int:
+        """Bytes of header and whole blocks that were read."""
+        return self._at
+
     def close(self) -> None:
         """Close the file; closing twice is fine."""
         self._file.close()
