@@ -1,0 +1,1 @@
+"""A study as one page that opens anywhere, and the check that the page is what the runs say."""

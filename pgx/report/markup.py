@@ -1,0 +1,68 @@
+"""HTML in which text is text: whatever is not `Html` already is escaped."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from html import escape
+from typing import Any
+
+#: Marks that turn the direction of what follows: they can make a line read as another.
+_TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_EMPTY = frozenset(("meta", "link", "br", "hr"))
+
+
+class Html(str):
+    """Markup, to be taken as it is."""
+
+    __slots__ = ()
+
+
+def text(words: str) -> Html:
+    """Text as HTML shows it: nothing in it is markup, and no control character is left."""
+    return Html(escape("".join(_shown(sign) for sign in words)))
+
+
+def _shown(sign: str) -> str:
+    if sign in "\n\t":
+        return sign
+    return "\ufffd" if sign in _TURNS or unicodedata.category(sign) in ("Cc", "Cs") else sign
+
+
+def joined(content: Any) -> Html:
+    """Markup of text, markup, or any nesting of both; None is nothing."""
+    if content is None:
+        return Html("")
+    if isinstance(content, Html):
+        return content
+    if isinstance(content, str):
+        return text(content)
+    return Html("".join(joined(one) for one in content))
+
+
+def tag(name: str, *content: Any, **attributes: str | bool | None) -> Html:
+    """An element.
+
+    Args:
+        name: of the element.
+        content: text, markup, or iterables of them.
+        attributes: values are escaped; ``_`` at a name's end goes, other ``_`` become ``-``; True
+            is an attribute without a value, None and False are none.
+    """
+    made = []
+    for key, value in attributes.items():
+        spelt = key.rstrip("_").replace("_", "-")
+        if value is True:
+            made.append(f" {spelt}")
+        elif value is not None and value is not False:
+            made.append(f' {spelt}="{text(value)}"')
+    head = f"<{name}{''.join(made)}>"
+    return Html(head if name in _EMPTY else f"{head}{joined(content)}</{name}>")
+
+
+def script_json(value: Any) -> Html:
+    """JSON for inside a ``<script>``: no text in it can end the element or begin a comment."""
+    made = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    for sign in "<>&\u2028\u2029":
+        made = made.replace(sign, f"\\u{ord(sign):04x}")
+    return Html(made)
