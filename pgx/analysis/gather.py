@@ -61,8 +61,9 @@ def gather(root: Path, name: str) -> Evidence:
     asked = _asked(study) if declared else list(found)
     notes += _foreign(study, found.keys() - set(asked))
     every = tuple(found.get(key) or _missing(key, lost) for key in asked)
-    known = [part for part in parts if part.arm in study.trained]
-    configs, more = _configs([part for part in known if part.environment in study.places])
+    pairs = {key[:2] for key in asked}
+    known = [part for part in parts if (part.arm, part.environment) in pairs]
+    configs, more = _configs(study, known)
     if not declared:
         notes.append(f"there is no {STUDY}: arms, seeds and environments are those on disk")
     notes += more
@@ -190,10 +191,10 @@ def _foreign(study: Study, keys: Iterable[Key]) -> list[str]:
 
 
 def _configs(
-    parts: Sequence[Part],
+    study: Study, parts: Sequence[Part]
 ) -> tuple[dict[str, dict[str, dict[str, Any]]], list[str]]:
     """Arm to environment to flat config, of the part that began last; a line where they differ."""
-    found: dict[str, dict[str, dict[str, Any]]] = {}
+    found: dict[str, dict[str, dict[str, Any]]] = {arm: {} for arm in study.trained}
     known: dict[tuple[str, str, str], dict[str, Any]] = {}
     notes = []
     for part in sorted(parts, key=lambda p: p.manifest["started"]):
@@ -205,11 +206,11 @@ def _configs(
         except ConfigError as error:
             notes.append(str(error))
             continue
-        before = found.setdefault(part.arm, {}).get(part.environment)
+        before = found[part.arm].get(part.environment)
         if before is not None:
             notes.append(_difference(part, before, known[key]))
         found[part.arm][part.environment] = known[key]
-    return {arm: dict(sorted(found[arm].items())) for arm in sorted(found)}, notes
+    return {arm: dict(sorted(here.items())) for arm, here in found.items()}, notes
 
 
 def _difference(part: Part, before: Mapping[str, Any], after: Mapping[str, Any]) -> str:

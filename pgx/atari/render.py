@@ -34,10 +34,11 @@ def markdown(sheet: Sheet) -> str:
     """A pipe table, then the notes as paragraphs."""
     shown = _without_empty_columns(sheet)
     rules = ["---:" if right else "---" for right in _right(shown)]
-    lines = [[_pipe(name) for name in shown.head], rules]
-    lines += [[_pipe(text(cell)) for cell in row] for row in shown.rows]
+    lines = [[markdown_text(name) for name in shown.head], rules]
+    lines += [[markdown_text(text(cell)) for cell in row] for row in shown.rows]
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return "\n\n".join([f"**{shown.title}**", table, *map(_pipe, shown.notes)]) + "\n"
+    title = f"**{markdown_text(shown.title)}**"
+    return "\n\n".join([title, table, *map(markdown_text, shown.notes)]) + "\n"
 
 
 def comma_separated(sheet: Sheet) -> str:
@@ -53,18 +54,19 @@ def latex(sheet: Sheet) -> str:
     """A ``tabular`` for the package booktabs, then the notes."""
     shown = _without_empty_columns(sheet)
     columns = "".join("r" if right else "l" for right in _right(shown))
-    rows = [" & ".join(_latex(text(cell)) for cell in row) + r" \\" for row in shown.rows]
+    rows = [" & ".join(latex_text(text(cell)) for cell in row) + r" \\" for row in shown.rows]
+    rows = [f"{{}}{row}" if row.startswith(("[", "*")) else row for row in rows]  # else of the \\
     lines = [
         f"% {shown.title}; needs \\usepackage{{booktabs}}".replace("\n", " "),
         rf"\begin{{tabular}}{{{columns}}}",
         r"\toprule",
-        " & ".join(map(_latex, shown.head)) + r" \\",
+        " & ".join(map(latex_text, shown.head)) + r" \\",
         r"\midrule",
         *rows,
         r"\bottomrule",
         r"\end{tabular}",
     ]
-    return "\n".join(lines) + "".join(f"\n\n{_latex(note)}" for note in shown.notes) + "\n"
+    return "\n".join(lines) + "".join(f"\n\n{latex_text(note)}" for note in shown.notes) + "\n"
 
 
 def html(sheet: Sheet) -> str:
@@ -108,14 +110,15 @@ def text(cell: Cell) -> str:
     return f"{cell:.1f}" if isinstance(cell, float) else str(cell)
 
 
-def _pipe(words: str) -> str:
+def markdown_text(words: str) -> str:
     """Without line breaks, and with what Markdown would take for its own made plain."""
     for sign in "\\|*_<`[":
         words = words.replace(sign, f"\\{sign}")
     return " ".join(words.split())
 
 
-def _latex(words: str) -> str:
+def latex_text(words: str) -> str:
+    """Without line breaks, and with what LaTeX would take for its own made plain."""
     return "".join(_LATEX.get(sign, sign) for sign in " ".join(words.split()))
 
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
+from omegaconf import OmegaConf
 
 from pgx.analysis.model import Evidence, Run
+from pgx.config import compose_config
+from pgx.names import config_hash, part_name
 from pgx.study import Place, Study
+from pgx.tracking.manifest import Manifest
 
 STEP = 100  #: decisions of an episode
 EPISODES = 10  #: of a run
@@ -91,3 +97,56 @@ def level_part(study: Study, place: str, arm: str, **changes: Any) -> dict[str, 
         "command": ["pgx", "train"],
     }
     return fields | changes
+
+
+def write_part(
+    root: Path,
+    arm: str,
+    seeds: Sequence[int],
+    levels: Sequence[float],
+    environment: str = "corridor",
+    study: str = "lectures",
+    **changes: Any,
+) -> Path:
+    """A finished part on disk with runs as `level_run` makes them; its directory.
+
+    Args:
+        root: the output directory.
+        arm: slug.
+        seeds: of the part.
+        levels: per seed.
+        environment: slug.
+        study: its name.
+        changes: fields of the manifest that are not as training writes them, and
+            ``overrides``, what the config was composed from.
+    """
+    path = root / study / arm / environment / part_name(seeds)
+    config = compose_config([f"arm={arm}", *changes.pop("overrides", ())])
+    names = {"study": study, "arm": arm, "environment": environment}
+    manifest = Manifest.begin(
+        path,
+        **names,
+        seeds=seeds,
+        budget=BUDGET,
+        config_hash=config_hash(config),
+        environment_class="pgx.environments.corridor.Corridor",
+        command=["pgx", "train"],
+    )
+    OmegaConf.save(config, path / "config.yaml", resolve=True)
+    runs = [level_run(arm, environment, s, level) for s, level in zip(seeds, levels, strict=True)]
+    columns: dict[str, Any] = {
+        "seed": np.repeat(np.array(seeds, dtype=np.int64), EPISODES),
+        "episode": np.tile(np.arange(EPISODES), len(seeds)),
+        "decisions": np.concatenate([run.decisions for run in runs]),
+        "return_raw": np.concatenate([run.returns for run in runs]),
+    }
+    more = {"return_train": columns["return_raw"], "wall_s": columns["return_raw"]}
+    length = np.full(len(columns["seed"]), STEP)
+    pl.DataFrame({**columns, **more, "length": length}).write_parquet(path / "episodes.parquet")
+    for seed in seeds:
+        manifest.end_seed(seed, "finished", None, BUDGET)
+    manifest.end(exit=0)
+    if changes:
+        manifest.fields |= changes
+        manifest.write()
+    return path
