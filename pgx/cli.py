@@ -22,6 +22,7 @@ import typer
 from typer.core import TyperCommand
 
 from pgx import __version__
+from pgx.analysis.command import compare
 from pgx.atari.command import table
 from pgx.errors import ConfigError, RunFailed
 from pgx.sharing.command import commands as sharing
@@ -156,6 +157,7 @@ def evaluate(
 
 
 app.command()(table)
+app.command()(compare)
 app.add_typer(sharing, name="wandb")
 
 
