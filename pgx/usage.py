@@ -1,4 +1,4 @@
-"""What ``pgx train --help`` prints: its arguments are Hydra's, which no parser here knows."""
+"""What ``--help`` prints where arguments are Hydra's, which no parser here knows."""
 
 TRAIN_HELP = """\
 Usage: pgx train [OVERRIDES]
@@ -32,4 +32,33 @@ Groups
 
 The arguments are Hydra's overrides: key=value changes, +key=value adds, ~key removes, group=option
 selects. Your own configs are found in ./conf and with --config-dir DIR; `pgx init` writes some.
+"""
+
+SWEEP_HELP = """\
+Usage: pgx sweep study=NAME [OVERRIDES] [OPTIONS]
+
+Train every arm of a study in every one of its environments, a process per part. The same command
+again skips what is finished, resumes what was interrupted, and trains what was added.
+
+  pgx sweep study=my_study                          what conf/study/my_study.yaml asks for
+  pgx sweep study=my_study --dry-run                the plan, and what it will cost
+  pgx sweep study=my_study seeds=20                 more seeds; those that are there are kept
+  pgx sweep study=my_study arm=a2c,td               these arms only; a pattern such as 'a2c*' too
+  pgx sweep study=my_study tracker=wandb --jobs 4   four parts at a time
+
+Options
+  --dry-run       print parts, duplicates, what does not fit, time and disk; write nothing
+  --smoke         one iteration of every arm and environment in a temporary folder
+  --retry-failed  repeat what failed
+  --replace       repeat what another config left under an arm's name
+  --jobs N        parts at a time; without it, as many as there are cores for
+  --launcher L    local, joblib or submitit_local
+  --json          print JSON; progress goes to standard error
+  --config-dir D  further configs; ./conf is found anyway
+
+Keys
+  seeds, decisions, output, tracker, device, threads and every other key of pgx train are the last
+  word for every arm; arm and environment choose among what the study has. A study's file says:
+  name, question, prediction, reference, metric, last, seeds, decisions, base, arms, generate,
+  exclude, environments; `pgx init` writes one to start from.
 """

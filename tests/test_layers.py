@@ -25,7 +25,7 @@ LAYERS = (
     | {"evaluation"},
     {"train", "sweep", "report", "cli", "records", "tables", "export", "status"}
     | {"config", "names", "build", "expert", "part", "__main__", "doctor", "init", "bench"}
-    | {"restore", "evaluate", "film", "usage", "atari", "study", "analysis", "sharing"},
+    | {"restore", "evaluate", "film", "usage", "atari", "study", "analysis", "sharing", "guard"},
 )
 
 #: Third-party packages that become known at a layer; the layers above know them as well.

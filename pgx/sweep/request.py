@@ -72,10 +72,14 @@ def sort_words(overrides: Sequence[str]) -> Words:
     kinds: dict[str, list[str]] = {"study": [], "every": [], "hydra": []}
     own: dict[str, str] = {}
     for text in overrides:
+        name, equals, value = text.partition("=")
+        if name in ("arm", "environment") and equals:
+            own[name] = value
+            continue
         key, head = key_of(text), key_of(text).replace("/", ".").split(".")[0]
         if parsed(text).is_sweep_override() and head != "hydra":
             raise ConfigError(f"{text}: a study's arms stand in its file; there, use generate")
-        if key in ("seeds", "decisions", "arm", "environment"):
+        if key in ("seeds", "decisions"):
             own[key] = text
         elif key in ("resume", "replace"):
             raise ConfigError(f"{text}: what was interrupted is resumed anyway; see also --replace")
@@ -95,12 +99,11 @@ def sort_words(overrides: Sequence[str]) -> Words:
     )
 
 
-def _patterns(text: str | None) -> tuple[str, ...]:
-    """``arm=NAME`` or ``arm=[NAME,NAME]``, which choose among what the study has."""
-    if text is None:
+def _patterns(words: str | None) -> tuple[str, ...]:
+    """``NAME`` or ``NAME,NAME``, which choose among what the study has; a name may hold ``=``."""
+    if words is None:
         return ()
-    value = parsed(text).value()
-    return tuple(str(one) for one in (value if isinstance(value, list) else [value]))
+    return tuple(word.strip(" '\"") for word in words.strip(" '\"[]").split(","))
 
 
 def meant(key: str, patterns: Sequence[str], names: Sequence[str]) -> set[str]:

@@ -37,7 +37,7 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 def main(words: Sequence[str]) -> int:
     """Train one job in this process; its exit status is that of ``pgx train``."""
     follow(int(words[0]))
-    from pgx.cli import guard
+    from pgx.guard import guard
 
     return guard(lambda: _run(list(words[1:])))
 
