@@ -47,7 +47,8 @@ def smoke(asked: Asked) -> int:
         show(smoke_table(found), console)
     wrong = sum(one["status"] == "failed" for one in found)
     fine = sum(one["status"] == "finished" for one in found)
-    line = f"{fine} of {len(found)} combinations did one iteration"
+    tried = sum(one["status"] != "duplicate" for one in found)
+    line = f"{fine} of {tried} combinations did one iteration"
     console.print(printable(line, console), markup=False, highlight=False)
     if ended is not None and ended.received is not None:
         return 128 + ended.received
