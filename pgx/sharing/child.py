@@ -87,16 +87,14 @@ def serve(work: Callable[[Mapping[str, Any], Callable[[Event], None]], None]) ->
             os._exit(code)  # wandb's own ending may wait for the network for days
 
 
-def refused(error: BaseException | None) -> bool:
-    """Whether the server said that this account may not do this."""
-    while error is not None:
-        text = str(error)
-        if any(word in text for word in ("401", "403", "permission denied", "not logged in")):
-            return True
-        error = error.__cause__
-    return False
+def refused(error: BaseException) -> bool:
+    """Whether the server said that this account may not do this, or that it knows none such."""
+    text = str(error)
+    return any(words in text for words in ("error 401", "error 403", "invalid credentials"))
 
 
 def told(error: BaseException) -> str:
-    """An error in one line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:500]
+    """An error in one line, with what helps against a refusal."""
+    line = f"{type(error).__name__}: {' '.join(str(error).split())}"[:500]
+    helps = "; run `wandb login`, or give --entity one that this account may write to"
+    return line + helps * refused(error)

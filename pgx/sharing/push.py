@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pgx.analysis.gather import gather
+from pgx.analysis.model import Evidence
 from pgx.errors import ConfigError, RunFailed
 from pgx.sharing.child import Event, events
-from pgx.sharing.outgoing import Outgoing, outgoing, run_scores, target
+from pgx.sharing.outgoing import outgoing, run_scores, target
+from pgx.sharing.pictures import MISSING, pictures
 from pgx.sharing.state import PUSHED, WORK
 from pgx.sharing.summary_runs import summary_runs
 from pgx.tracking.account import logged_in, reachable, server
@@ -35,6 +38,7 @@ class Sent:
         points_before: points that were.
         summaries: summary runs sent, or sent anew.
         summaries_before: summary runs that were there already, the same.
+        strangers: runs that were sent earlier, and that the study no longer has.
         notes: lines about what was not sent, and why.
         damaged: lines about parts that cannot be read.
     """
@@ -47,6 +51,7 @@ class Sent:
     points_before: int = 0
     summaries: int = 0
     summaries_before: int = 0
+    strangers: int = 0
     notes: list[str] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
 
@@ -54,6 +59,8 @@ class Sent:
         """Count what the process says that it did."""
         if event["event"] == "begin":
             self.url = event["url"]
+        elif event["event"] == "end":
+            self.strangers = event["strangers"]
         elif event["event"] == "summary":
             self.summaries += event["new"]
             self.summaries_before += not event["new"]
@@ -106,20 +113,18 @@ def push(
         ConfigError: there is no such study, nobody is logged in, or the server refuses the account.
         RunFailed: the server did not take all; the same command sends the rest.
     """
-    sent = Sent()
-    found, summaries, pictures = _prepared(root, study, against, sent)
+    sent, again = Sent(), f"`pgx wandb push {study}` again sends the rest"
+    evidence = gather(root, study)
+    found = outgoing(root, study, run_scores(evidence))
     project, entity = target(found.named, project, entity)
     sent.damaged += found.damaged
     sent.notes += [*found.left_out, *found.notes]
     if not logged_in():
         raise ConfigError(f"pgx wandb push: {LOGIN}")
-    folder = Path(root) / study
-    again = f"`pgx wandb push {study}` again sends the rest"
     if not reachable():
         raise RunFailed(f"nothing answers at {server()}; {again}")
+    folder = Path(root) / study
     with PartLock(folder / WORK), tempfile.TemporaryDirectory(prefix="pgx-push-") as scratch:
-        for name, content in pictures.items():
-            (Path(scratch) / name).write_bytes(content)
         job = {
             "server": server(),
             "project": project,
@@ -130,9 +135,14 @@ def push(
             "state": str((folder / PUSHED).absolute()),
             "scratch": scratch,
             "parts": found.parts,
-            "summaries": summaries,
+            "summaries": _summaries(evidence, against, Path(scratch), sent),
         }
         _send(job, folder / WORK / LOG, sent, heard, again)
+    if sent.strangers and not (found.left_out or found.damaged):
+        sent.notes.append(
+            f"{_count(sent.strangers, 'run')} sent earlier and since replaced here: still in "
+            "their groups there, until someone deletes them"
+        )
     return sent
 
 
@@ -148,27 +158,25 @@ def _send(
         raise RunFailed(f"{error}; {done}; {again}; see {log}") from error
 
 
-def _prepared(
-    root: Path, study: str, against: str | None, sent: Sent
-) -> tuple[Outgoing, list[dict[str, Any]], dict[str, bytes]]:
-    """What there is to send: runs, summary runs, and the pictures that these show."""
+def _summaries(
+    evidence: Evidence, against: str | None, scratch: Path, sent: Sent
+) -> list[dict[str, Any]]:
+    """The summary runs, and in the folder the figures that they show."""
     from pgx.analysis.analyse import analyse, chosen_reference
-    from pgx.analysis.gather import gather
     from pgx.analysis.words import headline
 
-    evidence = gather(root, study)
-    found = outgoing(root, study, run_scores(evidence))
     try:
         chosen_reference(evidence.study, against)
     except ConfigError as error:
         if against is not None:
             raise
         sent.notes.append(f"no summary runs: {error}")
-        return found, [], {}
+        return []
     analysis = analyse(evidence, against)
-    pictures: dict[str, bytes] = {}
-    images = {Path(name).stem: name for name in pictures}
-    return found, summary_runs(analysis, headline(analysis), images), pictures
+    drawn = pictures(analysis, scratch)
+    if drawn is None:
+        sent.notes.append(MISSING)
+    return summary_runs(analysis, headline(analysis), drawn or {})
 
 
 def _count(number: int, one: str, many: str | None = None) -> str:

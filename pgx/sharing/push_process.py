@@ -77,7 +77,7 @@ class Push:
 
     Args:
         job: as `pgx.sharing.push` makes it.
-        say: takes an event per run, per summary run, and one at the beginning.
+        say: takes an event per run, per summary run, and one at either end.
     """
 
     def __init__(self, job: Mapping[str, Any], say: Callable[[Event], None]) -> None:
@@ -90,6 +90,7 @@ class Push:
             destination(job["server"], self.entity, self.project),
         )
         before = read(self._state).get(self._key, {})
+        self._seen: set[str] = set()
         self._noted = {name: dict(before.get(name, {})) for name in ("runs", "summaries")}
 
     def run(self) -> None:
@@ -102,10 +103,12 @@ class Push:
                 self._send(due[first : first + self.job["at_once"]])
         for summary in self.job["summaries"]:
             self._summarise(summary)
+        self._say({"event": "end", "strangers": len(self._noted["runs"].keys() - self._seen)})
 
     def _due(self, part: Mapping[str, Any]) -> Iterator[Cargo]:
-        """The runs of a part that have something new, as far as it was noted."""
+        """The runs of a part that have something new, as far as was noted."""
         for cargo in cargoes(part, self.project, self.entity, self._noted["runs"]):
+            self._seen.add(cargo.id)
             if self._noted["runs"].get(cargo.id) == cargo.noted:
                 self._say({"event": "run", "sent": 0, "there": len(cargo.points), "new": False})
             else:

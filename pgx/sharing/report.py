@@ -10,7 +10,6 @@ from typing import Any
 from pgx.analysis.model import Analysis
 from pgx.errors import ConfigError
 from pgx.sharing.child import events
-from pgx.sharing.markdown import table
 from pgx.sharing.outgoing import outgoing, target
 from pgx.sharing.push import LOGIN
 from pgx.sharing.state import REPORTED, WORK
@@ -102,8 +101,9 @@ def told(analysis: Analysis, evaluations: bool) -> dict[str, Any]:
         analysis: of the study.
         evaluations: whether its runs have evaluations to show.
     """
+    from pgx.analysis.render import all_sheets
     from pgx.analysis.words import headline, method, sentences
-    from pgx.report.tables import tables
+    from pgx.sharing.markdown import table
 
     study = analysis.study
     title = f"{study.name}: {study.question}" if study.question else study.name
@@ -122,6 +122,6 @@ def told(analysis: Analysis, evaluations: bool) -> dict[str, Any]:
         "last": study.last,
         "environments": list(study.places),
         "arms": [{"arm": arm, "label": study.label(arm)} for arm in study.trained],
-        "tables": [table(one) for one in tables(analysis)],
+        "tables": [table(one) for one in all_sheets(analysis, list(study.places), None)],
         "evaluations": evaluations,
     }

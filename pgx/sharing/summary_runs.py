@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from pgx.analysis.model import Analysis
-from pgx.sharing.sheets import COLUMNS, rows
+from pgx.analysis.sheets import records
 from pgx.sharing.state import digest
 from pgx.study import METRICS
+
+_NAMES = ("environment", "arm", "label", "metric")  #: columns that name a row
 
 
 def summary_runs(
@@ -29,7 +31,8 @@ def summary_runs(
         Plain values: ``arm, id, name, group, config, summary, columns, rows, images, digest``. The
         id is stable, and the digest that of everything but the pictures, which follow from it.
     """
-    study, every = analysis.study, rows(analysis)
+    study = analysis.study
+    every = records(analysis, study.places)
     found = []
     for arm in study.trained:
         own = [row for row in every if row["arm"] == arm]
@@ -40,8 +43,8 @@ def summary_runs(
             "group": f"{study.name}/{arm}",
             "config": _config(analysis, arm),
             "summary": {"headline": headline, **_figures(own)},
-            "columns": list(COLUMNS),
-            "rows": [[row[name] for name in COLUMNS] for row in own],
+            "columns": list(own[0]) if own else [],
+            "rows": [list(row.values()) for row in own],
             "images": dict(images),
         }
         found.append({**content, "digest": digest(content)})
@@ -69,13 +72,12 @@ def _config(analysis: Analysis, arm: str) -> dict[str, Any]:
 
 
 def _figures(own: list[dict[str, Any]]) -> dict[str, Any]:
-    """``<environment>/<column>`` to value, of what is a figure."""
-    named = ("environment", "arm", "label")
+    """``<environment>/<metric>/<column>`` to value, of what is a figure."""
     return {
-        f"{row['environment']}/{name}": row[name]
+        f"{row['environment']}/{row['metric']}/{name}": value
         for row in own
-        for name in COLUMNS
-        if name not in named and row[name] is not None
+        for name, value in row.items()
+        if name not in _NAMES and value is not None
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -48,15 +49,22 @@ class Trainer:
     ends in it, at decision ``10 i + 7``, with return ``i`` and length ``10 + i``.
     """
 
-    def __init__(self, directory: Path, *words: str) -> None:
-        self.directory = directory
-        config = compose_config(["tracker=wandb", f"decisions={BUDGET}", "arm=x", *words])
+    def __init__(
+        self,
+        directory: Path,
+        *words: str,
+        study: str = "adhoc",
+        arm: str = "x",
+        seeds: tuple[int, ...] = SEEDS,
+    ) -> None:
+        self.directory, self.seeds, self._group = directory, seeds, f"{study}/{arm}"
+        config = compose_config(["tracker=wandb", f"decisions={BUDGET}", f"arm='{arm}'", *words])
         self.manifest = Manifest.begin(
             directory,
-            study="adhoc",
-            arm="x",
+            study=study,
+            arm=arm,
             environment="corridor",
-            seeds=SEEDS,
+            seeds=seeds,
             budget=BUDGET,
             config_hash=config_hash(config),
             environment_class="pgx.environments.corridor.Corridor",
@@ -71,11 +79,12 @@ class Trainer:
 
     def id(self, seed: int) -> str:
         """Of a seed's W&B run."""
-        return f"{self.hash}-{ARM}-{seed}"
+        arm = hashlib.sha256(self._group.encode()).hexdigest()[:6]
+        return f"{self.hash}-{arm}-{seed}"
 
     def train(self, iterations: Iterable[int]) -> Trainer:
         """Append these iterations of every seed."""
-        seeds = np.array(SEEDS)
+        seeds = np.array(self.seeds)
         for i in iterations:
             every = np.ones(len(seeds), dtype=np.int64)
             self._episodes.append(

@@ -44,6 +44,8 @@ class WandbServer(ThreadingHTTPServer):
         status: what every request is answered with; 200 answers as W&B does.
         delay_s: before every answer.
         requests: how many came.
+        stream_status: what file streams are answered with, while `status` is 200.
+        most_open: runs that were open at once, at most.
     """
 
     daemon_threads = True
@@ -52,6 +54,8 @@ class WandbServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.runs: dict[str, Stored] = {}
         self.status, self.delay_s, self.requests = 200, 0.0, 0
+        self.stream_status = 200
+        self.most_open = 0
         self.guard = threading.Lock()
         self.more = Account(self)
 
@@ -76,6 +80,7 @@ class WandbServer(ThreadingHTTPServer):
         name, project = given["name"], given.get("project") or "uncategorized"
         run = self.runs.setdefault(name, Stored(project, given.get("groupName") or ""))
         run.upserts += 1
+        self.most_open = max(self.most_open, sum(not one.exits for one in self.runs.values()))
         run.job_type = given.get("jobType") or run.job_type
         run.tags = tuple(given.get("tags") or run.tags)
         config = json.loads(given.get("config") or "{}")
@@ -126,17 +131,20 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         raw, answer = self._read(), {}
-        if self.server.status == 200:
+        status = self.server.status
+        if status == 200 and self.path.endswith("/file_stream"):
+            status = self.server.stream_status
+        if status == 200:
             with self.server.guard:
                 if self.path == "/graphql":
                     answer = {"data": self.server.answer(json.loads(raw))}
                 elif self.path.endswith("/file_stream"):
                     self.server.stream(self.path.split("/")[-2], json.loads(raw))
-        self._write(json.dumps(answer).encode())
+        self._write(json.dumps(answer).encode(), status)
 
     def do_PUT(self) -> None:
         self._read()
-        self._write(b"")
+        self._write(b"", self.server.status)
 
     do_GET = do_PUT
 
@@ -146,8 +154,8 @@ class _Handler(BaseHTTPRequestHandler):
         time.sleep(self.server.delay_s)
         return raw
 
-    def _write(self, content: bytes) -> None:
-        self.send_response(self.server.status)
+    def _write(self, content: bytes, status: int) -> None:
+        self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))
         with suppress(BrokenPipeError, ConnectionResetError):  # a client out of patience
