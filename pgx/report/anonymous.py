@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pgx.analysis.model import Evidence
-from pgx.study import Place
+from pgx.errors import ConfigError
 
 PERSON, MACHINE, PLACE, ADDRESS = "<user>", "<host>", "<path>", "<address>"
 WITHHELD = "withheld"
@@ -34,8 +34,10 @@ _PATHS = re.compile(
     r"|(?<!\w)/(?:root|home|tmp|mnt|srv|data|scratch|work)\b[^\s'\"`:,;()\[\]{}]*"
 )
 _ADDRESSES = re.compile(
-    r"\b[a-z][a-z0-9+.-]*://[^\s'\"`<>]+|\b[\w.+-]+@[\w-]+(?:\.[\w-]+)*(?::\S+)?"
+    r"\b[a-z][a-z0-9+.-]*://[^\s'\"`<>]+|\b[\w.+-]+@[\w-]+(?:(?:\.[\w-]+)+(?::\S+)?|:\S+)",
+    re.IGNORECASE,
 )
+_OWNER = re.compile(r"[:/]([\w.-]+)/[\w.-]+$")  #: of a remote
 
 #: Of a part, what is kept at all; a field that is not known here may say anything.
 _KEPT = ("arm", "environment", "seeds", "status", "config_hash", "prediction_sha256", "started")
@@ -52,6 +54,7 @@ def scrubbed(evidence: Evidence, output: Path) -> Evidence:
     """
     terms = names(evidence, output)
     study = evidence.study
+    _check_slugs(evidence, terms)
 
     def clean(value: Any) -> Any:
         return _clean(value, terms)
@@ -60,22 +63,37 @@ def scrubbed(evidence: Evidence, output: Path) -> Evidence:
         study,
         question=clean(study.question),
         prediction=clean(study.prediction),
-        labels=clean(study.labels),
-        arms={arm: tuple(clean(list(overrides))) for arm, overrides in study.arms.items()},
-        places={slug: _place(place, terms) for slug, place in study.places.items()},
+        labels={arm: clean(label) for arm, label in study.labels.items()},
+        arms={arm: tuple(clean(overrides)) for arm, overrides in study.arms.items()},
+        places={
+            slug: replace(place, overrides=tuple(clean(place.overrides)))
+            for slug, place in study.places.items()
+        },
         excluded=tuple((arm, place, clean(why)) for arm, place, why in study.excluded),
     )
-    if told.prediction != study.prediction:  # what the parts remember is the hash of the old words
-        raise_prediction = {study.prediction_hash: told.prediction_hash}
-    else:
-        raise_prediction = {}
-    parts = tuple(_part(part, clean, raise_prediction) for part in evidence.parts)
+    # parts remember the prediction by its hash: the same words scrubbed are the same prediction
+    same = {study.prediction_hash: told.prediction_hash}
+    parts = tuple(_part(part, clean, same) for part in evidence.parts)
     runs = tuple(replace(run, reason=clean(run.reason)) for run in evidence.runs)
-    return Evidence(told, runs, parts, clean(evidence.configs), tuple(map(clean, evidence.notes)))
+    configs = {
+        arm: {place: clean(config) for place, config in places.items()}
+        for arm, places in evidence.configs.items()
+    }
+    return Evidence(told, runs, parts, configs, tuple(map(clean, evidence.notes)))
 
 
-def _place(place: Place, terms: Mapping[str, str]) -> Place:
-    return replace(place, overrides=tuple(_clean(list(place.overrides), terms)))
+def _check_slugs(evidence: Evidence, terms: Mapping[str, str]) -> None:
+    """Names of the study, its arms and environments are kept; they must not say who.
+
+    Raises:
+        ConfigError: one does.
+    """
+    study = evidence.study
+    for slug in (study.name, *study.arms, *study.places):
+        if _clean(slug, terms) != slug:
+            raise ConfigError(
+                f"--anonymous: the name {slug} says who or where; rename it in the study"
+            )
 
 
 def _part(part: Mapping[str, Any], clean: Any, hashes: Mapping[str, str]) -> dict[str, Any]:
@@ -129,7 +147,9 @@ def _authors() -> list[str]:
         except (OSError, subprocess.TimeoutExpired):
             continue
         said += done.stdout.splitlines()
-    return [line.split("\t")[1].rpartition(" ")[0] if "\t" in line else line for line in said]
+    told = [line.split("\t")[1].rpartition(" ")[0] if "\t" in line else line for line in said]
+    owners = [found[1] for line in told if (found := _OWNER.search(line))]
+    return [*told, *owners]
 
 
 def _texts(value: Any) -> Iterable[str]:

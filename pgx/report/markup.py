@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from html import escape
 from typing import Any
 
 #: Marks that turn the direction of what follows: they can make a line read as another.
 _TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_EMPTY = frozenset(("meta", "link", "br", "hr"))
+_EMPTY = frozenset(("meta", "link", "br", "hr", "wbr"))
 
 
 class Html(str):
@@ -27,6 +28,11 @@ def _shown(sign: str) -> str:
     if sign in "\n\t":
         return sign
     return "\ufffd" if sign in _TURNS or unicodedata.category(sign) in ("Cc", "Cs") else sign
+
+
+def breakable(words: str) -> Html:
+    """Text that may go on in a new line after the signs that join the words of a name."""
+    return Html(re.sub(r"[_./]+(?=[^\W\d])", r"\g<0><wbr>", text(words)))
 
 
 def joined(content: Any) -> Html:

@@ -19,7 +19,7 @@ from pgx.report.captions import caption
 from pgx.report.charts import charts
 from pgx.report.data import arms, datasets, labels
 from pgx.report.looks import colour, dashes, variables
-from pgx.report.markup import Html, joined, script_json, tag
+from pgx.report.markup import Html, breakable, joined, script_json, tag
 from pgx.report.record import sections
 from pgx.report.tables import Cell, Table, tables
 from pgx.study import METRICS
@@ -209,10 +209,17 @@ def html_table(table: Table, numbered: str = "") -> Html:
         cells = [tag("td", _cell(cell), **kind[i]) for i, cell in enumerate(rest, 1)]
         set_off = "reference" if place in table.marked else None
         rows.append(tag("tr", tag("th", _cell(first), scope="row"), cells, class_=set_off))
-    caption = tag("caption", tag("b", numbered) if numbered else None, table.caption)
-    inner = tag("table", caption, tag("thead", tag("tr", heads)), tag("tbody", rows), id=table.slug)
+    title = tag("span", tag("b", numbered) if numbered else None, table.caption)
+    inner = tag(
+        "table",
+        tag("caption", title),
+        tag("thead", tag("tr", heads)),
+        tag("tbody", rows),
+        id=table.slug,
+    )
     return tag("div", inner, class_="scroll", tabindex="0", role="region", aria_label=table.caption)
 
 
 def _cell(cell: Cell) -> Html:
-    return joined([cell.main, tag("small", cell.small) if cell.small else None])
+    small = tag("small", breakable(cell.small)) if cell.small else None
+    return joined([breakable(cell.main), small])

@@ -93,11 +93,11 @@ def _arms(evidence: Evidence, analysis: Analysis) -> Html:
 def _arm_row(analysis: Analysis, arm: str) -> Html:
     """The head of an arm's rows: its label, its name, the overrides that make it."""
     label = analysis.study.label(arm)
-    also = [f" {arm}"] if label != arm else []
-    also += [" (reference)"] if arm == analysis.against else []
+    also = [arm] if label != arm else []
+    also += ["reference"] if arm == analysis.against else []
     overrides = " ".join(analysis.study.arms[arm])
     made = tag("small", tag("code", overrides)) if overrides else None
-    words = [label, tag("span", *also, class_="small") if also else None, made]
+    words = [label, " ", tag("span", ", ".join(also), class_="small") if also else None, made]
     return tag("tr", tag("th", words, colspan="3", scope="rowgroup"))
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pgx.analysis.model import Evidence, Run
+from pgx.analysis.model import Analysis, Evidence, Run
 from pgx.errors import ConfigError
 from pgx.study import from_json
 from pgx.tracking.atomic import replacing
@@ -26,6 +26,7 @@ EPISODES, STUDY, RUNS = "episodes.parquet", "study.json", "runs.json"
 FORMAT = 1  #: of runs.json
 COLUMNS = ("environment", "arm", "seed", "episode", "decisions", "return_raw")
 
+_HOW = ("against", "seed", "resamples")  #: an analysis follows from these and the evidence
 _RUN = ("arm", "environment", "seed", "status", "reason", "reached")
 _ADVICE = "ask for the whole directory again, or make the report again"
 
@@ -40,6 +41,7 @@ class Shipped:
         seed: of the generator behind intervals and tests.
         resamples: behind every interval.
         version: of pgx, which made the report.
+        script: SHA-256 of what draws the page's charts.
         altered: one line for every run whose rows are not those that the report was made from.
         episodes: how many rows there are.
     """
@@ -49,6 +51,7 @@ class Shipped:
     seed: int
     resamples: int
     version: str
+    script: str
     altered: tuple[str, ...]
     episodes: int
 
@@ -61,22 +64,22 @@ def fingerprint(run: Run) -> str:
 
 
 def write_shipped(
-    directory: Path, evidence: Evidence, against: str, seed: int, resamples: int, version: str
+    directory: Path, evidence: Evidence, analysis: Analysis, version: str, script: str
 ) -> None:
     """Write the three files; the same evidence gives the same bytes.
 
     Args:
         directory: of the report; it exists.
         evidence: what was recorded.
-        against: the arm that the others are held against.
-        seed: of the analysis.
-        resamples: of the analysis.
+        analysis: says how it was analysed.
         version: of pgx.
+        script: SHA-256 of what draws the page's charts.
     """
     fields = {
         "format": FORMAT,
         "pgx": version,
-        "analysis": {"against": against, "seed": seed, "resamples": resamples},
+        "script_sha256": script,
+        "analysis": {name: getattr(analysis, name) for name in _HOW},
         "runs": [
             {
                 **{name: getattr(run, name) for name in _RUN},
@@ -158,7 +161,8 @@ def read_shipped(directory: Path) -> Shipped:
             study, runs, tuple(fields["parts"]), dict(fields["configs"]), tuple(fields["notes"])
         )
         chosen = str(analysis["against"]), int(analysis["seed"]), int(analysis["resamples"])
-        return Shipped(evidence, *chosen, str(fields["pgx"]), altered, len(table))
+        made = str(fields["pgx"]), str(fields["script_sha256"])
+        return Shipped(evidence, *chosen, *made, altered, len(table))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ConfigError(
             f"{directory / RUNS}: is damaged ({type(error).__name__}: {error}); {_ADVICE}"

@@ -7,9 +7,14 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
 
-_EMPTY = frozenset(("meta", "link", "br", "hr", "img", "input"))
+_EMPTY = frozenset(("meta", "link", "br", "hr", "img", "input", "wbr"))
 _BLOCKS = frozenset(
     ("p", "h1", "h2", "h3", "li", "dt", "dd", "td", "th", "caption", "figcaption", "summary")
+)
+
+
+_FOREIGN = frozenset(
+    ("src", "href", "xlink:href", "srcset", "data", "poster", "action", "style", "hidden")
 )
 
 
@@ -22,15 +27,19 @@ class Shown:
             section and what of its blocks it is.
         held: id to the content of each ``<script type="application/json">``.
         scripts: the content of the others, in order.
+        elements: every element with its attributes, in order; all but the policy of the head.
+        styles: the content of each ``<style>``.
         damaged: ids of JSON that cannot be read.
-        outside: addresses that an element would fetch.
+        foreign: attributes that no page of ours has: they fetch, run or hide something.
     """
 
     texts: dict[str, str] = field(default_factory=dict)
     held: dict[str, Any] = field(default_factory=dict)
     scripts: list[str] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
-    outside: list[str] = field(default_factory=list)
+    elements: list[str] = field(default_factory=list)
+    styles: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
 
 
 def shown(html: str) -> Shown:
@@ -58,15 +67,21 @@ class _Reader(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         attributes = dict(attrs)
-        for name in ("src", "href", "srcset", "data", "poster", "action"):
-            if value := attributes.get(name):
-                self.found.outside.append(value)
+        self.found.foreign += [
+            f"<{tag} {name}={value!r}>"
+            for name, value in attrs
+            if name in _FOREIGN or name.startswith("on")
+        ]
+        if tag != "meta":
+            self.found.elements.append(f"{tag} {attrs}")
         if tag == "table":
             self._heads = []
         elif tag == "tr":
             self._row, self._cell = "", -1
         if tag in _BLOCKS or tag in ("script", "button", "title"):
             self._flush()
+        if tag == "small":
+            self._text.append(" ")
         if tag not in _EMPTY:
             self._open.append((tag, attributes))
 
@@ -89,6 +104,7 @@ class _Reader(HTMLParser):
         text, self._text = "".join(self._text), []
         attributes = self._open[-1][1] if self._open else {}
         if tag == "style":
+            self.found.styles.append(text)
             return
         if attributes.get("type") != "application/json":
             self.found.scripts.append(text)

@@ -163,14 +163,14 @@ def _figure(summary: Summary, name: str, digits: int) -> Cell:
 def _interval(interval: Interval, digits: int, signed: bool = False) -> Cell:
     """A figure; below it its interval and its n."""
     ends = bounds(interval, digits, signed)
-    small = f"{ends} n = {interval.runs}" if ends else f"n = {interval.runs}"
+    small = f"{ends}, n = {interval.runs}" if ends else f"n = {interval.runs}"
     return Cell(number(interval.estimate, digits, signed), small)
 
 
 def _improvement(interval: Interval) -> Cell:
     """A chance; below it its interval and its n."""
     figure, _, ends = chance(interval).partition(" ")
-    return Cell(figure, f"{ends} n = {interval.runs}".strip())
+    return Cell(figure, f"{ends}, n = {interval.runs}" if ends else f"n = {interval.runs}")
 
 
 def _chance(comparison: Comparison) -> Cell:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -49,15 +50,17 @@ def write_report(
             written, or the analysis has no reference.
     """
     check_installed()
-    analysis = analyse(evidence, against, seed, resamples)
+    analysis, code = analyse(evidence, against, seed, resamples), bundle()
+    digest = hashlib.sha256(code.encode()).hexdigest()
     try:
         with _replacing(target) as directory:
-            ship(directory, evidence, analysis.against, seed, resamples, pgx.__version__)
-            analysis = analysed(read_shipped(directory))
+            ship(directory, evidence, analysis, pgx.__version__, digest)
+            shipped = read_shipped(directory)
+            analysis = analysed(shipped)
             write_json(directory / NUMBERS, numbers(analysis))
             for name, content in written(analysis).items():
                 _write(directory / TABLES / name, content)
-            _write(directory / PAGE, page(evidence, analysis, bundle()))
+            _write(directory / PAGE, page(shipped.evidence, analysis, code))
             draw(analysis, directory / FIGURES)
     except OSError as error:
         raise ConfigError(f"--to: {target} cannot be written ({error.strerror})") from error

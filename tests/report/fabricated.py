@@ -21,7 +21,7 @@ def run(arm: str, environment: str, seed: int, gain: float, episodes: int = 40) 
     """A run whose returns rise to ``gain`` of the way from low to high, with its seed's noise."""
     place = PLACES[environment]
     low, high = float(place.low or 0), float(place.high or 1)
-    draws = np.random.default_rng([seed, len(arm), len(environment)])
+    draws = np.random.default_rng([seed, *arm.encode(), *environment.encode()])
     when = np.linspace(1 / episodes, 1, episodes)
     share = gain * (1 - np.exp(-4 * when)) + 0.08 * draws.standard_normal() * when
     noise = 0.05 * draws.standard_normal(episodes)
