@@ -142,7 +142,7 @@ def _explained(comparison: Comparison) -> Comparison:
     """Say which of the two has no run, where no seed is in both for that reason."""
     ours, verdict = comparison.ours, comparison.verdict
     if verdict.reason == UNTESTED.reason and not ours.scores:
-        return replace(comparison, verdict=replace(verdict, reason="it has no run here"))
+        return replace(comparison, verdict=replace(verdict, reason="no finished run here"))
     return comparison
 
 

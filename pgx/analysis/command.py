@@ -79,6 +79,8 @@ def show(
 
     evidence = judged_by(gather(output, name), metric)
     if environment is not None:
+        slugs = {place.option: slug for slug, place in evidence.study.places.items()}
+        environment = slugs.get(environment, environment)
         check_choice("--environment", environment, evidence.study.places)
     analysis = analyse(evidence, against, seed)
     places = [environment] if environment else list(evidence.study.places)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pgx.analysis.model import Analysis
 from pgx.analysis.sheets import aggregate_sheet, chosen, records, sheets
-from pgx.analysis.words import completeness, headline, method
+from pgx.analysis.words import completeness, headline, label, method
 from pgx.atari.render import latex as latex_sheet
 from pgx.atari.render import latex_text, markdown_text
 from pgx.atari.render import markdown as markdown_sheet
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 LEFT = ("arm", "verdict")  #: columns of words; the others are set to the right
-NARROWEST = 7  #: columns that a name keeps on a narrow terminal
+NAME, NARROWEST = 16, 7  #: columns that an arm's name keeps, and on a narrow terminal
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  #: what makes a spreadsheet take a text for a formula
 
 
@@ -35,7 +35,9 @@ def all_sheets(analysis: Analysis, places: Sequence[str], metric: str | None) ->
 
 def remarks(analysis: Analysis, metric: str | None) -> list[str]:
     """Everything that is said below the tables, a line each."""
-    lines = [f"changed: {line}" for line in analysis.changed]
+    named = [arm for arm in analysis.study.trained if label(analysis, arm) != arm]
+    lines = [f"label: {label(analysis, arm)} is the arm {arm}" for arm in named]
+    lines += [f"changed: {line}" for line in analysis.changed]
     lines += [f"note: {line}" for line in analysis.notes]
     if chosen(analysis, metric) is not analysis.primary:
         primary = analysis.primary.metric
@@ -91,24 +93,16 @@ def _table(sheet: Sheet, console: Console) -> None:
 
 
 def _fit(table: Table, rows: Sequence[Sequence[str]], console: Console) -> Console:
-    """Break heads, names and what became of runs on a narrow terminal; figures stay whole.
+    """Set the columns' widths where the terminal is narrower than the table.
 
     Returns:
         The console, or a wider one if that is not enough: nothing is cut off.
     """
-    from rich.cells import cell_len
     from rich.console import Console
 
     heads = [str(column.header) for column in table.columns]
-    cells = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
-    whole = [max(cell_len(head), cell) for head, cell in zip(heads, cells, strict=True)]
     around = 2 * len(heads)  # lines and blanks
-    if sum(whole) + around <= console.width:
-        return console
-    cells[1] = max(cell_len(word) for row in rows for word in row[1].split())
-    words = [max(map(cell_len, head.split())) for head in heads]
-    widths = [max(pair) for pair in zip(words, cells, strict=True)]
-    widths[0] = max(min(widths[0], NARROWEST), console.width - around - sum(widths[1:]))
+    widths = _widths(heads, rows, console.width - around)
     for column, width in zip(table.columns, widths, strict=True):
         column.width = column.min_width = width
     if sum(widths) + around <= console.width:
@@ -120,6 +114,27 @@ def _fit(table: Table, rows: Sequence[Sequence[str]], console: Console) -> Conso
         color_system=None,
         legacy_windows=False,
     )
+
+
+def _widths(heads: Sequence[str], rows: Sequence[Sequence[str]], room: int) -> list[int]:
+    """Every column as wide as it needs; where that is too much, heads and names are broken.
+
+    Figures stay whole. The second column, n and what became of the other runs, is broken last.
+    """
+    from rich.cells import cell_len
+
+    cells = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+    whole = [max(cell_len(head), cell) for head, cell in zip(heads, cells, strict=True)]
+    if sum(whole) <= room:
+        return whole
+    words = [max(map(cell_len, head.split())) for head in heads]
+    widths = [max(pair) for pair in zip(words, cells, strict=True)]
+    rest = room - sum(widths[1:])
+    if rest < min(NAME, widths[0]):
+        widths[1] = max(words[1], *(cell_len(word) for row in rows for word in row[1].split()))
+        rest = room - sum(widths[1:])
+    widths[0] = min(widths[0], max(rest, NARROWEST))
+    return widths
 
 
 def _visible(text: str) -> str:

@@ -73,6 +73,7 @@ def method(analysis: Analysis) -> list[str]:
     name = known[0].method if known else Interval(0, 0, 0, 0).method
     others = ", ".join(one.metric for one in analysis.secondary)
     tested = sum(one.verdict.pairs > 0 for one in analysis.primary.comparisons)
+    family = f"Holm over {tested} comparison{'s' * (tested != 1)}" if tested else "none to test"
     return [
         f"primary metric: {primary}, {METRICS[primary]}; each point of a curve and the final "
         f"return are means of the last {study.last} training episodes",
@@ -80,8 +81,8 @@ def method(analysis: Analysis) -> list[str]:
         f"{analysis.seed}; IQM: mean of the middle half of the runs",
         "difference and p are of runs paired by seed; P(improvement): chance that a run scores "
         f"more than one of {label(analysis, analysis.against)}",
-        f"verdicts: two-sided sign-flip permutation test on {primary} at 5%, Holm over {tested} "
-        f"comparison{'s' * (tested != 1)}; {others}: no verdict",
+        f"verdicts: two-sided sign-flip permutation test on {primary} at 5%, {family}; "
+        f"{others}: no verdict",
         f"decisions over which runs are compared, of each run: {places}",
     ]
 
@@ -103,7 +104,9 @@ def completeness(analysis: Analysis) -> str:
     words += [f"{totals[s]} {_is(totals[s])} {s}" for s in STATUSES[2:4] if totals[s]]
     words += [f"{totals['failed']} failed"] if totals["failed"] else []
     words += [f"{totals['missing']} {_is(totals['missing'])} missing"] if totals["missing"] else []
-    return f"Of {every} run{'s' * (every != 1)} asked for, {_listed(words)}."
+    open_ = any(totals[status] for status in ("running", "interrupted", "missing"))
+    hold = ": verdicts may change when they are in" if open_ else ""
+    return f"Of {every} run{'s' * (every != 1)} asked for, {_listed(words)}{hold}."
 
 
 def label(analysis: Analysis, arm: str) -> str:

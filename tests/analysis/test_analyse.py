@@ -115,7 +115,7 @@ def test_an_arm_without_a_run_is_there_with_a_reason() -> None:
     assert [s.arm for s in found.primary.summaries] == ["plain", "fancy", "other"]
     assert math.isnan(summary(found.primary, "fancy").figures["iqm"].estimate)
     one = comparison(found.primary, "fancy")
-    assert (one.verdict.word, one.verdict.reason) == ("undecided", "it has no run here")
+    assert (one.verdict.word, one.verdict.reason) == ("undecided", "no finished run here")
     assert "fancy" not in found.profiles["corridor"]
     assert comparison(found.primary, "other").verdict.pairs == 2
 

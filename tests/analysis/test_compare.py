@@ -15,7 +15,7 @@ from pgx.analysis.analyse import analyse
 from pgx.analysis.command import judged_by
 from pgx.analysis.gather import gather
 from pgx.analysis.numbers import numbers
-from pgx.analysis.render import FORMATS, render
+from pgx.analysis.render import FORMATS, _widths, render
 from pgx.analysis.sheets import sheets
 from pgx.cli import main
 from pgx.study import Place, write_study
@@ -79,7 +79,7 @@ def test_an_arm_without_runs_has_a_row_and_a_reason() -> None:
     figures = text.split("cartpole-v1, over")[1]
     assert row(figures, "fancy ")[:4] == ["fancy", "0", "(8", "missing)"]
     assert row(figures, "fancy ", 1)[1:] == ["0", "–", "–", "–", "undecided", "–"]
-    assert "fancy: it has no run here" in text and "odd: every difference is 0" in text
+    assert "fancy: no finished run here" in text and "odd: every difference is 0" in text
 
 
 @pytest.mark.parametrize("width", [100, 80])
@@ -88,12 +88,22 @@ def test_no_line_is_wider_than_the_terminal(width: int) -> None:
     text = printed(LEVELS, width, labels=names)
     assert max(map(len, text.splitlines())) <= width
     assert "[bold]no" in text.replace("\n", "")
+    assert "label: a reference with a name is the arm plain" in text
 
 
 def test_figures_are_whole_on_the_narrowest_terminal() -> None:
     text = printed(LEVELS, 40, labels={"fancy": "x" * 40})
     for words in ("3.50 [1.00, 5.51]", "+0.88 [-1.38, 2.00]", "undecided", " 142"):
         assert words in text
+
+
+def test_names_are_broken_first_then_what_became_of_runs() -> None:
+    heads, row = ("arm", "n", "area: IQM"), ("a longer name here", "3 (1 failed)", "1.00 [0.50, 1]")
+    assert _widths(heads, [row], 50) == [18, 12, 14]
+    assert _widths(heads, [row], 43) == [17, 12, 14]
+    assert _widths(heads, [row], 40) == [18, 7, 14]
+    assert _widths(heads, [row], 30) == [9, 7, 14]
+    assert _widths(heads, [row], 9) == [7, 7, 14]
 
 
 def test_a_label_cannot_steer_the_terminal() -> None:
@@ -178,7 +188,8 @@ def test_sheets_hold_a_row_per_arm_in_the_order_of_the_study() -> None:
 @pytest.fixture
 def swept(tmp_path: Path) -> Path:
     """An output directory with a study of two arms and six seeds."""
-    write_study(tmp_path, level_study(CALM))
+    place = Place("corridor", "chain", BUDGET)
+    write_study(tmp_path, level_study(CALM, places={"corridor": place}))
     rng = np.random.default_rng(0)
     for arm in CALM["corridor"]:
         write_part(tmp_path, arm, range(6), list(rng.normal(size=6)))
@@ -201,6 +212,7 @@ def test_the_command_prints_json_that_is_the_analysis(swept: Path, capsys) -> No
         (["--against", "fancy"], "corridor, held against fancy"),
         (["--metric", "final"], "final: difference [95%]"),
         (["--environment", "corridor"], "corridor, over 1,000 decisions"),
+        (["--environment", "chain"], "corridor, over 1,000 decisions"),  # as the study calls it
         (["--format", "markdown"], "| arm | n |"),
         (["--format", "latex"], r"\toprule"),
         (["--format", "csv"], "environment,arm,label,metric,n,finished"),

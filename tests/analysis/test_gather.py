@@ -265,3 +265,10 @@ def test_200_runs_of_2_000_episodes_take_less_than_10_s(tmp_path: Path) -> None:
     assert time.process_time() - began < 10
     assert len(found.primary.comparisons) == 9
     assert sum(len(c["finished"]) for c in found.counts[PLACE].values()) == 200
+
+
+def test_a_damaged_study_is_the_users_to_mend(tmp_path: Path) -> None:
+    declare(tmp_path)
+    (tmp_path / "lectures" / "study.json").write_text("[")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        gather(tmp_path, "lectures")

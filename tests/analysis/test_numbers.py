@@ -68,7 +68,7 @@ def test_every_number_has_its_place() -> None:
     assert (compared["pairs"], compared["unpaired"]) == (2, [2])
     assert compared["p"] == 1.0 and compared["verdict"] == "undecided"
     assert area["comparisons"]["none"]["p"] is None
-    assert area["comparisons"]["none"]["reason"] == "it has no run here"
+    assert area["comparisons"]["none"]["reason"] == "no finished run here"
     assert not {"p", "p_adjusted", "verdict", "needed", "reason"} & set(
         here["metrics"]["final"]["comparisons"]["fancy"]
     )

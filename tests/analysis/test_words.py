@@ -75,7 +75,7 @@ def test_nothing_to_say_is_said() -> None:
         "plain is the only arm: there is nothing to compare."
     )
     assert headline(analysed({"corridor": {"plain": [1.0], "fancy": ["missing"]}})) == (
-        "On corridor, fancy cannot be compared with plain: it has no run here."
+        "On corridor, fancy cannot be compared with plain: no finished run here."
     )
 
 
@@ -101,7 +101,7 @@ def test_every_comparison_and_the_state_of_the_runs() -> None:
     assert told[2].startswith("Over all 2 environments, IQM of the normalised area: plain 0.250 [")
     assert told[3] == (
         "Of 32 runs asked for, 27 finished, 1 diverged and counts as the worst score seen, "
-        "2 are running, 1 failed and 1 is missing."
+        "2 are running, 1 failed and 1 is missing: verdicts may change when they are in."
     )
 
 
