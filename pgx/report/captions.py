@@ -44,6 +44,7 @@ def caption(analysis: Analysis, name: str) -> str:
 
 
 def span(counts: Sequence[int]) -> str:
-    """``20``, or ``18 to 20`` where they differ."""
-    least, most = min(counts, default=0), max(counts, default=0)
+    """``20``, or ``18 to 20`` where they differ; arms without any are not shown."""
+    known = [count for count in counts if count] or [0]
+    least, most = min(known), max(known)
     return str(least) if least == most else f"{least} to {most}"

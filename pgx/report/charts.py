@@ -30,7 +30,7 @@ def charts(analysis: Analysis) -> dict[str, Spec]:
     return {
         name: made[name.partition("-")[0]](analysis, name, rows)
         for name, rows in datasets(analysis).items()
-        if rows.rows
+        if any(row[1] is not None for row in rows.rows)
     }
 
 
@@ -92,8 +92,7 @@ def _lines(
 def difference_chart(analysis: Analysis, name: str, rows: Rows) -> Spec:
     """A forest plot: each arm's mean paired difference to the reference, interval, verdict."""
     low, high = rows.span("difference", "low", "high")
-    known = any(row[1] is not None for row in rows.rows)
-    low, high = _padded(min(low, 0.0), max(high, 0.0)) if known else (-1.0, 1.0)
+    low, high = _padded(min(low, 0.0), max(high, 0.0))
     across = {"type": "quantitative", "scale": {"domain": [low, high], "nice": False}}
     title = f"difference to {short(analysis.study.label(analysis.against))}"
     across["axis"] = {"title": title, "format": "~s", "tickCount": 6, "titleLimit": 300}

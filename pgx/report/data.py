@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from pgx.analysis.model import Analysis, Measure
+from pgx.report.markup import visible
 from pgx.stats.aggregates import Array
 
+UNTOLD = "not compared"  #: where no seed is in both arms
 DIGITS = 7  #: significant, of a number in a chart
 
 
@@ -56,7 +58,7 @@ def arms(analysis: Analysis) -> list[str]:
 
 def labels(analysis: Analysis) -> list[str]:
     """How `arms` are written for people."""
-    return [analysis.study.label(arm) for arm in arms(analysis)]
+    return [visible(analysis.study.label(arm)) for arm in arms(analysis)]
 
 
 def datasets(analysis: Analysis) -> dict[str, Rows]:
@@ -103,7 +105,8 @@ def differences(analysis: Analysis, environment: str) -> Rows:
         if comparison.environment == environment:
             figure, verdict = comparison.difference, comparison.verdict
             numbers = (figure.estimate, figure.low, figure.high)
-            said = (figure.runs, _digits(verdict.p_adjusted), str(verdict))
+            word = str(verdict) if verdict.pairs else UNTOLD
+            said = (figure.runs, _digits(verdict.p_adjusted), word)
             decided = verdict.word != "undecided"
             rows.append((place[comparison.arm], *map(_digits, numbers), *said, decided))
     columns = ("arm", "difference", "low", "high", "n", "p", "verdict", "decided")

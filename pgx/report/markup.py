@@ -21,7 +21,12 @@ class Html(str):
 
 def text(words: str) -> Html:
     """Text as HTML shows it: nothing in it is markup, and no control character is left."""
-    return Html(escape("".join(_shown(sign) for sign in words)))
+    return Html(escape(visible(words)))
+
+
+def visible(words: str) -> str:
+    """Text with a replacement sign for what controls a display instead of showing on it."""
+    return "".join(_shown(sign) for sign in words)
 
 
 def _shown(sign: str) -> str:
@@ -68,7 +73,7 @@ def tag(name: str, *content: Any, **attributes: str | bool | None) -> Html:
 
 def script_json(value: Any) -> Html:
     """JSON for inside a ``<script>``: no text in it can end the element or begin a comment."""
-    made = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    for sign in "<>&\u2028\u2029":
+    made = json.dumps(value, allow_nan=False, separators=(",", ":"))  # in ASCII
+    for sign in "<>&":
         made = made.replace(sign, f"\\u{ord(sign):04x}")
     return Html(made)

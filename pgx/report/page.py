@@ -26,6 +26,8 @@ from pgx.study import METRICS
 
 _HERE = Path(__file__).parent
 
+NOTHING_YET = "Nothing to draw: no runs here that count."
+
 FIGURES = {
     "curves": "Learning curves",
     "differences": "Differences to the reference",
@@ -169,13 +171,16 @@ def _legend(analysis: Analysis) -> Html:
 def _figures(analysis: Analysis, kind: str, number: int, specs: Mapping[str, Any]) -> Html | None:
     """A figure of one kind: a chart per environment, then what is seen in it."""
     drawn = []
+    missing = [place for place in analysis.study.places if f"{kind}-{place}" not in specs]
     for place in analysis.study.places:
         if spec := specs.get(f"{kind}-{place}"):
             size = "chart" if kind == "differences" else "chart tall"
             shown = tag("div", class_=size, data_chart=f"{kind}-{place}")
             named = f"{place}: {spec['usermeta']['title']}"
             drawn.append(tag("div", tag("h3", named), shown))
-    if not drawn:
+        else:
+            drawn.append(tag("div", tag("h3", place), tag("p", NOTHING_YET, class_="small")))
+    if len(drawn) == len(missing):
         return None
     side = "pairs" if len(drawn) > 2 or (kind == "profiles" and len(drawn) > 1) else None
     below = tag("figcaption", tag("b", f"Figure {number}. "), caption(analysis, kind))

@@ -10,7 +10,7 @@ from typing import Any
 
 from pgx.analysis.model import Analysis, Measure
 from pgx.analysis.words import chance, needed, precision
-from pgx.report.data import by_arm
+from pgx.report.data import UNTOLD, by_arm
 from pgx.report.spelling import bounds, comma, latex, number
 from pgx.stats.bootstrap import Interval
 from pgx.stats.comparison import Comparison, Summary
@@ -182,6 +182,8 @@ def _chance(comparison: Comparison) -> Cell:
 
 def _verdict(comparison: Comparison) -> Cell:
     verdict = comparison.verdict
+    if not verdict.pairs:
+        return Cell(UNTOLD, verdict.reason)
     return Cell(str(verdict), verdict.reason if verdict.word == "undecided" else "")
 
 
