@@ -168,14 +168,23 @@ def bench(
     tracking: Annotated[
         bool, typer.Option("--tracking", help="What tracker=wandb costs, instead.")
     ] = False,
-    seconds: Annotated[float, typer.Option(min=1, help="Of a run, with --tracking.")] = 75.0,
+    faults: Annotated[
+        bool, typer.Option("--faults", help="Whether a W&B server that fails slows it, instead.")
+    ] = False,
+    seconds: Annotated[
+        float | None, typer.Option(min=1, help="Of a run: with --tracking 75, with --faults 120.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> int:
     """Training rates here, beside Stable-Baselines3 on the same work."""
+    if faults:
+        from pgx.bench.faults import main as face
+
+        return face(seconds or 120.0, as_json)
     if tracking:
         from pgx.bench.tracking import main as compare
 
-        return compare(repeats, list(replicas), seconds, as_json)
+        return compare(repeats, list(replicas), seconds or 75.0, as_json)
     from pgx.bench import main as run
 
     return run(repeats, list(replicas), decisions, as_json)

@@ -96,12 +96,10 @@ def run(command: list[str], folder: Path, **environment: str) -> subprocess.Comp
     Raises:
         RunFailed: it did not end with status 0.
     """
-    package = str(Path(pgx.__file__).resolve().parents[1])
-    path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
     done = subprocess.run(
         command,
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": path, **environment},
+        env=variables(**environment),
         capture_output=True,
         text=True,
         check=False,
@@ -110,6 +108,13 @@ def run(command: list[str], folder: Path, **environment: str) -> subprocess.Comp
         last = (done.stderr.strip() or "no message").splitlines()[-1]
         raise RunFailed(f"bench: {' '.join(command[1:])} ended with {done.returncode}: {last}")
     return done
+
+
+def variables(**more: str) -> dict[str, str]:
+    """The environment of a process that finds this very pgx."""
+    package = str(Path(pgx.__file__).resolve().parents[1])
+    path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
+    return {**os.environ, "PYTHONPATH": path, **more}
 
 
 def read_part(part: Path, replicas: int) -> Measurement:
