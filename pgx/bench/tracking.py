@@ -1,8 +1,8 @@
 """``pgx bench --tracking``: what tracker=wandb costs, by runs with and without it in turn.
 
-A run with it is measured twice: as it is, offline, where the mirror does its work when training is
-over; and with the mirror sending beside training as often as it does online. Both write the same
-offline runs: no server takes part, so the network's own time is not in the figures.
+Offline: W&B's client does its work in a process beside training, and what is left of it at the end
+is the run's wait. No server takes part, so the network's own time is not in the figures;
+``pgx bench --faults`` measures servers that fail.
 """
 
 from __future__ import annotations
@@ -21,28 +21,8 @@ from pgx.bench.contenders import PGX, PGX_WORK, read_part, run
 
 CALIBRATION = 300_000  #: decisions, over all replicas, of the run that sizes the others
 
-#: A mirror process with the rhythm of online, whose runs are offline.
-_MIRROR = """
-import sys
-from pathlib import Path
-from pgx.tracking import mirror_process
-mirror_process.EVERY_S["offline"] = mirror_process.EVERY_S["online"]
-mirror_process.main(Path(sys.argv[1]), *sys.argv[2:])
-"""
-_TRAINER = f"""
-import sys
-from pgx.cli import main
-from pgx.tracking import mirror
-mirror.COMMAND = (sys.executable, "-P", "-c", {_MIRROR!r})
-sys.exit(main(sys.argv[1:]))
-"""
-
-#: How each kind of run is started; the first is what the others are compared with.
-KINDS: dict[str, tuple[tuple[str, ...], str]] = {
-    "files": (PGX, "tracker=files"),
-    "wandb, offline": (PGX, "tracker=wandb"),
-    "wandb, as often as online": ((sys.executable, "-c", _TRAINER), "tracker=wandb"),
-}
+#: The trackers; the first is what the others are compared with.
+KINDS = {"files": "tracker=files", "wandb, offline": "tracker=wandb"}
 
 
 class Timed(NamedTuple):
@@ -103,11 +83,10 @@ def costs(replicas: int, found: dict[str, list[Timed]]) -> list[Cost]:
 
 def timed(kind: str, replicas: int, decisions: int) -> Timed:
     """Train in an empty folder."""
-    command, tracker = KINDS[kind]
-    words = [*PGX_WORK, f"seeds={replicas}", f"decisions={decisions}", tracker]
+    words = [*PGX_WORK, f"seeds={replicas}", f"decisions={decisions}", KINDS[kind]]
     with tempfile.TemporaryDirectory(prefix="pgx-bench-") as folder:
         start = time.perf_counter()
-        run([*command, "train", *words], Path(folder))
+        run([*PGX, "train", *words], Path(folder))
         total_s = time.perf_counter() - start
         (manifest,) = Path(folder).glob("outputs/*/*/*/*/manifest.json")
         rate = read_part(manifest.parent, replicas).rate
