@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pgx.analysis.gather import gather
-from pgx.analysis.model import Evidence
+from pgx.analysis.model import Analysis, Evidence
 from pgx.errors import ConfigError, RunFailed
 from pgx.sharing.child import Event, events
 from pgx.sharing.outgoing import outgoing, run_scores, target
@@ -23,6 +23,7 @@ PATIENCE_S = 60.0  #: with a server that does not answer, or asks to be asked la
 LOG = "push.log"  #: in the study's folder `WORK`: what wandb prints
 
 LOGIN = "nobody is logged in here; run `wandb login`, or set WANDB_API_KEY"
+STRANGERS = "sent earlier and since replaced here: still in their groups there"
 
 
 @dataclass
@@ -119,10 +120,8 @@ def push(
     project, entity = target(found.named, project, entity)
     sent.damaged += found.damaged
     sent.notes += [*found.left_out, *found.notes]
-    if not logged_in():
-        raise ConfigError(f"pgx wandb push: {LOGIN}")
-    if not reachable():
-        raise RunFailed(f"nothing answers at {server()}; {again}")
+    analysis = _analysed(evidence, against, sent)
+    check_account("push", again)
     folder = Path(root) / study
     with PartLock(folder / WORK), tempfile.TemporaryDirectory(prefix="pgx-push-") as scratch:
         job = {
@@ -135,15 +134,29 @@ def push(
             "state": str((folder / PUSHED).absolute()),
             "scratch": scratch,
             "parts": found.parts,
-            "summaries": _summaries(evidence, against, Path(scratch), sent),
+            "summaries": _summaries(analysis, Path(scratch), sent) if analysis else [],
         }
         _send(job, folder / WORK / LOG, sent, heard, again)
     if sent.strangers and not (found.left_out or found.damaged):
-        sent.notes.append(
-            f"{_count(sent.strangers, 'run')} sent earlier and since replaced here: still in "
-            "their groups there, until someone deletes them"
-        )
+        sent.notes.append(f"{_count(sent.strangers, 'run')} {STRANGERS}")
     return sent
+
+
+def check_account(command: str, advice: str) -> None:
+    """Refuse to begin without an account or without a server.
+
+    Args:
+        command: of ``pgx wandb``.
+        advice: what to do when there is no server.
+
+    Raises:
+        ConfigError: nobody is logged in.
+        RunFailed: nothing listens where the server should be.
+    """
+    if not logged_in():
+        raise ConfigError(f"pgx wandb {command}: {LOGIN}")
+    if not reachable():
+        raise RunFailed(f"nothing answers at {server()}; {advice}")
 
 
 def _send(
@@ -158,12 +171,9 @@ def _send(
         raise RunFailed(f"{error}; {done}; {again}; see {log}") from error
 
 
-def _summaries(
-    evidence: Evidence, against: str | None, scratch: Path, sent: Sent
-) -> list[dict[str, Any]]:
-    """The summary runs, and in the folder the figures that they show."""
+def _analysed(evidence: Evidence, against: str | None, sent: Sent) -> Analysis | None:
+    """What follows from the runs; None, with a note, if there is no arm to hold others against."""
     from pgx.analysis.analyse import analyse, chosen_reference
-    from pgx.analysis.words import headline
 
     try:
         chosen_reference(evidence.study, against)
@@ -171,8 +181,14 @@ def _summaries(
         if against is not None:
             raise
         sent.notes.append(f"no summary runs: {error}")
-        return []
-    analysis = analyse(evidence, against)
+        return None
+    return analyse(evidence, against)
+
+
+def _summaries(analysis: Analysis, scratch: Path, sent: Sent) -> list[dict[str, Any]]:
+    """The summary runs, and in the folder the figures that they show."""
+    from pgx.analysis.words import headline
+
     drawn = pictures(analysis, scratch)
     if drawn is None:
         sent.notes.append(MISSING)

@@ -16,6 +16,7 @@ from typing import Any
 
 import wandb
 
+from pgx.errors import ConfigError
 from pgx.sharing.child import Event, serve
 from pgx.sharing.state import destination, digest, note, read
 from pgx.tracking.grid import Grid, Point, by_seed
@@ -83,7 +84,7 @@ class Push:
     def __init__(self, job: Mapping[str, Any], say: Callable[[Event], None]) -> None:
         self.job, self._say, self._pace = job, say, Pace(job["rate"])
         self._api = wandb.Api(timeout=int(job["patience_s"]))
-        self.entity: str = job["entity"] or str(self._api.default_entity)
+        self.entity = own_entity(self._api, job["entity"])
         self.project: str = job["project"]
         self._state, self._key = (
             Path(job["state"]),
@@ -212,6 +213,18 @@ class Push:
     def _note(self, kind: str, name: str, value: Any) -> None:
         self._noted[kind][name] = value
         note(self._state, self._key, self._noted)
+
+
+def own_entity(api: wandb.Api, given: str | None) -> str:
+    """The entity that is given, or the account's own.
+
+    Raises:
+        ConfigError: it has none.
+    """
+    found = given or api.default_entity
+    if not found:
+        raise ConfigError("--entity: this account has none of its own; name a team")
+    return found
 
 
 def cargoes(

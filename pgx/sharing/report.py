@@ -11,10 +11,10 @@ from pgx.analysis.model import Analysis
 from pgx.errors import ConfigError
 from pgx.sharing.child import events
 from pgx.sharing.outgoing import outgoing, target
-from pgx.sharing.push import LOGIN
+from pgx.sharing.push import check_account
 from pgx.sharing.state import REPORTED, WORK
 from pgx.study import METRICS
-from pgx.tracking.account import logged_in, reachable, server
+from pgx.tracking.account import server
 from pgx.tracking.manifest import PartLock
 
 LONGEST_TITLE = 128
@@ -63,7 +63,7 @@ def report(
     project, entity = target(found.named, project, entity)
     content = told(analyse(gather(root, study), against), evaluated(found.parts))
     if dry_run is None:
-        _check_account()
+        check_account("report", "--dry-run FILE needs no server")
     folder = Path(root) / study
     job = {
         "server": server(),
@@ -78,15 +78,6 @@ def report(
     with PartLock(folder / WORK):
         (made,) = events("pgx.sharing.report_process", job, folder / WORK / LOG)
     return {name: value for name, value in made.items() if name != "event"}
-
-
-def _check_account() -> None:
-    from pgx.errors import RunFailed
-
-    if not logged_in():
-        raise ConfigError(f"pgx wandb report: {LOGIN}; --dry-run FILE needs no account")
-    if not reachable():
-        raise RunFailed(f"nothing answers at {server()}; --dry-run FILE needs no server")
 
 
 def evaluated(parts: Sequence[dict[str, Any]]) -> bool:

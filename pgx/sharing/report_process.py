@@ -13,6 +13,7 @@ import wandb_workspaces.reports.v2
 
 from pgx.errors import ConfigError
 from pgx.sharing.child import Event, serve
+from pgx.sharing.push_process import own_entity
 from pgx.sharing.state import destination, digest, note, read
 from pgx.tracking.episodes import RECENT
 from pgx.tracking.wandb_runs import LONGEST, LONGEST_TAG, fitted
@@ -140,7 +141,7 @@ def save(job: Mapping[str, Any]) -> dict[str, Any]:
         ConfigError: there is no such project on the server.
     """
     api = wandb.Api(timeout=job["patience_s"])
-    entity, project = job["entity"] or str(api.default_entity), job["project"]
+    entity, project = own_entity(api, job["entity"]), job["project"]
     if project not in {one.name for one in api.projects(entity)}:
         raise ConfigError(
             f"--project={project}: {entity} has none of this name; `pgx wandb push "
