@@ -32,10 +32,7 @@ if TYPE_CHECKING:  # imported when there is something to do, for it takes a seco
     from pgx.tracking.wandb_runs import Runs
 
 FIRST_S = 10.0  #: of training before anything is done
-EVERY_S = {
-    "offline": 10.0,
-    "online": 30.0,
-}  #: from look to look at the rows while there is training
+EVERY_S = {"offline": 5.0, "online": 30.0}  #: from look to look at the rows, during training
 SHARE = 0.1  #: of a processor that work beside training takes at most, wandb-core left out
 PATIENCE_S = 60.0  #: with a server that does not answer, while there is training
 HURRY_S = 10.0  #: with the same when training is over, and the trainer waits

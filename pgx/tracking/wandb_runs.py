@@ -166,15 +166,24 @@ class Runs:
             self._remove_unsent(f"offline-run-*-{run_id(self.job, seed)}")
             return -1
         entry = self._before["runs"][str(seed)]
+        self._remove_unsent(f"offline-run-*-{run_id(self.job, seed)}", after=entry["directory"])
         if self._before["closed"]:
             return int(entry["step"])
         online = self._before["mode"] == "online"  # nobody knows what arrived
         again = online or self._remove_unsent(entry["directory"])
         return int(entry["begun" if again else "step"])
 
-    def _remove_unsent(self, pattern: str) -> bool:
-        """Remove what lies there for `wandb sync` and was not sent yet; whether anything did."""
-        unsent = [path for path in self.folder.glob(pattern) if not list(path.glob("*.synced"))]
+    def _remove_unsent(self, pattern: str, after: str = "") -> bool:
+        """Remove what lies there for `wandb sync` and was not sent yet; whether anything did.
+
+        Args:
+            pattern: of folders of wandb's.
+            after: one of them; only later ones, which a process left that died while it opened its
+                runs. Their names tell their times.
+        """
+        found = [path for path in self.folder.glob(pattern) if not list(path.glob("*.synced"))]
+        begun = after.rpartition("run-")[2]
+        unsent = [path for path in found if path.name.rpartition("run-")[2] > begun]
         for path in unsent:
             shutil.rmtree(path, ignore_errors=True)
         return bool(unsent)
@@ -204,6 +213,7 @@ class Runs:
 
         with ThreadPoolExecutor(min(len(self._runs), 32)) as pool:
             list(pool.map(close, self._runs))
+        wandb.teardown()  # wandb-core says that a run is closed before its file is whole
         self._state["closed"] = True
         self.note()
 

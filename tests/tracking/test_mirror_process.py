@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
+from pgx.tracking import mirror_process
 from pgx.tracking.runs_state import read_state
 from tests.conftest import environment
+from tests.support import parts
 from tests.support.parts import SEEDS, Trainer, ended, mirror
 from tests.support.wandb_files import Recorded, recorded
 
@@ -102,6 +104,52 @@ def test_rows_are_sent_while_there_is_training(part: Path) -> None:
         assert run.exits == [0]
 
 
+def test_a_run_that_ends_soon_pays_at_its_end_alone(
+    part: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = parts.QUICK.replace("process.FIRST_S, process.SHARE = 0.1", "process.FIRST_S, _ = 60")
+    assert quick != parts.QUICK
+    monkeypatch.setattr(parts, "QUICK", quick)
+    trainer = Trainer(part, "wandb.points=7").train(range(7))
+    process = mirror(part)
+    time.sleep(2.0)
+    assert not list((part / "wandb").glob("offline-run-*"))
+    trainer.end()
+    assert ended(process, 30) == 0, log(part)
+    assert [steps(run) for run in recorded(part / "wandb").values()] == [list(range(7))] * 3
+
+
+def test_a_run_that_failed_before_its_first_row_can_go_on(part: Path) -> None:
+    trainer = Trainer(part, "wandb.points=7")
+    process = mirror(part)
+    wait_for_step(part, -1)  # the runs are open
+    assert ended(process) == 0, log(part)
+    assert [run.exits for run in recorded(part / "wandb").values()] == [[1]] * len(SEEDS)
+    trainer.train(range(7)).end()
+    assert ended(mirror(part)) == 0, log(part)
+    for run in recorded(part / "wandb").values():
+        assert (steps(run), run.exits) == (list(range(7)), [1, 0])
+
+
+def test_work_beside_training_is_a_tenth_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """0.5 s of work: 4.5 s of rest; after the trainer's end, none."""
+    clock, slept, answers = [1.0], [], [False, False, True]
+
+    def ended_within(seconds: float, trainer: int) -> bool:
+        assert trainer == 42
+        slept.append(seconds)
+        return answers.pop(0)
+
+    monkeypatch.setattr(mirror_process, "_ended_within", ended_within)
+    monkeypatch.setattr(mirror_process.time, "process_time", lambda: clock[0])
+    pace = mirror_process.Pace(42)
+    for worked in (0.5, 0.0, 0.25, 7.0):
+        clock[0] += worked
+        pace.rest()
+    assert slept == pytest.approx([4.5, 0.0, 2.25])
+    assert pace.ended
+
+
 def test_an_interrupted_run_is_closed_and_goes_on_as_the_same_run(part: Path) -> None:
     trainer = Trainer(part, "wandb.points=4").train(range(4))
     assert ended(mirror(part)) == 0  # the trainer was killed: the manifest says running
@@ -140,6 +188,19 @@ def test_what_a_killed_mirror_left_is_written_again(part: Path) -> None:
     for run in recorded(part / "wandb").values():
         assert run.files == 1
         assert steps(run) == list(range(7))
+
+
+def test_what_a_mirror_left_that_was_killed_while_it_opened_its_runs_goes(part: Path) -> None:
+    trainer = Trainer(part, "wandb.points=7").train(range(4))
+    assert ended(mirror(part)) == 0, log(part)
+    left = [part / f"wandb/offline-run-29991231_235959-{trainer.id(seed)}" for seed in SEEDS]
+    for folder in left:
+        folder.mkdir()
+    trainer.train(range(4, 7)).end()
+    assert ended(mirror(part)) == 0, log(part)
+    assert not any(folder.exists() for folder in left)
+    for run in recorded(part / "wandb").values():
+        assert (run.files, steps(run), run.exits) == (2, list(range(7)), [1, 0])
 
 
 def test_what_was_synced_of_a_killed_mirror_is_not_written_again(part: Path) -> None:
