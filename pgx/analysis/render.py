@@ -162,7 +162,7 @@ def comma_separated(analysis: Analysis, places: Sequence[str], metric: str | Non
     rows = [r for r in records(analysis, places) if kept in (None, r["metric"])]
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(rows[0])
+    writer.writerow(rows[0] if rows else ())
     writer.writerows([_cell(value) for value in row.values()] for row in rows)
     return file.getvalue()
 

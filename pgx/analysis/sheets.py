@@ -32,6 +32,8 @@ def sheets(analysis: Analysis, place: str, metric: str | None = None) -> list[Sh
         metric: that the tables are about; None: the primary one. Another has no verdicts.
     """
     measure = chosen(analysis, metric)
+    if not _of(measure, place):
+        return []  # every arm is excluded here
     made = [figure_sheet(analysis, measure, place)]
     compared = [one for one in measure.comparisons if one.environment == place]
     return [*made, comparison_sheet(analysis, measure, compared)] if compared else made

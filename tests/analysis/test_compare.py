@@ -169,6 +169,40 @@ def test_csv_has_every_figure_unrounded_and_nothing_to_compute() -> None:
     assert len(only.splitlines()) == 4
 
 
+LOST = ("diverged", "failed", "missing", "running", "interrupted")
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_became_of_the_runs_everything_is_said(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    names, arms, count = (
+        ["one", "two", "three"][: 1 + seed % 3],
+        "abcd"[: 1 + seed % 4],
+        1 + seed % 5,
+    )
+    lost = (0.0, 0.3, 0.9)[seed % 3]
+
+    def level() -> float | str:
+        if rng.random() < lost:
+            return str(rng.choice(LOST))
+        return float(rng.normal() * 10.0 ** float(rng.integers(-3, 6)))
+
+    levels = {name: {arm: [level() for _ in range(count)] for arm in arms} for name in names}
+    places = {name: Place(name, name, BUDGET, low=0.0, high=1.0) for name in [*names, "barred"]}
+    excluded = tuple((arm, "barred", "not here") for arm in arms)
+    found = analyse(level_evidence(levels, places=places, excluded=excluded), resamples=20)
+    console = Console(file=StringIO(), force_terminal=True, width=60 + 10 * seed)
+    render(found, list(places), None, console)
+    text = console.file.getvalue()
+    for words in [*names, *(f"{arm} on barred is left out" for arm in arms)]:
+        assert words in text
+    for write in FORMATS.values():
+        assert all(name in write(found, list(places), "final") for name in names)
+    assert FORMATS["csv"](found, ["barred"], None).strip() == ""
+    json.dumps(numbers(found), allow_nan=False)
+
+
 def test_a_study_fixes_its_metric_and_loose_parts_do_not() -> None:
     evidence = level_evidence(CALM)
     assert judged_by(evidence, "final").study.metric == "area"
