@@ -7,8 +7,23 @@ from pathlib import Path
 from pgx.errors import ConfigError
 
 STUDY = """\
-# The question: does centring the returns help REINFORCE? Chosen with study=my_study.
+# A study: what pgx sweep study=my_study trains, and how its arms are compared.
 name: my_study  # directory of its runs, below output
+question: Does centring the returns help REINFORCE?  # one sentence
+prediction: Yes; the gradient's variance falls, its mean stays.  # written before the runs
+reference: plain  # the arm that the others are held against
+metric: area  # under the learning curve; or final, the return at the end
+last: 100  # episodes in a point of the curve and in the final return
+seeds: 10  # runs of every arm: a count, a list or a range; fewer than 6 can never decide
+decisions: 100000  # budget of every run
+base: experiment=my_arm  # overrides of every arm: one, or a list
+arms:  # name: the overrides that make it, one or a list
+  plain: estimator.centre=0.0  # nothing is subtracted
+  centred: estimator.centre=1.0  # the mean return is
+generate:  # further arms by rule: grid, zip, one_at_a_time, leave_one_out
+  - grid: {estimator.centre: [0.5]}  # called centre=0.5
+environments:  # option: low and high, the returns that count as 0 and 1
+  cartpole: {low: 0, high: 500}  # may have decisions and overrides of its own
 """
 
 ARM = """\
@@ -103,6 +118,6 @@ def write_starter(directory: Path) -> list[Path]:
 
 
 def next_step(directory: Path) -> str:
-    """The command that trains the new arm."""
+    """The command that trains the new study."""
     enter = "" if directory.resolve() == Path.cwd() else f"cd {directory} && "
-    return f"next: {enter}pgx train study=my_study experiment=my_arm seeds=5"
+    return f"next: {enter}pgx sweep study=my_study  # --dry-run shows what it will do"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from pgx.records import Part
+    from pgx.study import Study
 
 _HEAD = (
     *("study", "arm", "environment", "seeds", "status"),
@@ -46,15 +47,40 @@ def status(study: str | None, root: Path) -> list[dict[str, Any]]:
         (decisions per seed), ``decisions`` (per seed), ``recent_return`` (median over the
         ``recent_seeds`` seeds that have one), ``time_left_s`` (of a running part), ``error`` (its
         last line) and ``runs``, the rows of `pgx.records.seed_rows`. A part that cannot be read has
-        status ``damaged``, and ``error`` names the file and says what to do.
+        status ``damaged``, and ``error`` names the file and says what to do. Of a study that was
+        swept, the seeds that were asked for and are in no part are rows of status ``missing``,
+        whose ``part`` is the directory that theirs would be in.
 
     Raises:
         ConfigError: there is no such output directory or study.
     """
     from pgx.records import part_directories
+    from pgx.study import STUDY, read_study
 
-    rows = [_row(path) for path in part_directories(root, study)]
+    root = Path(root)
+    swept = sorted(path.parent.name for path in root.glob(f"{study or '*'}/{STUDY}"))
+    found = part_directories(root, None if study in swept else study)
+    rows = [_row(path) for path in found if study in (None, path.parts[-4])]
+    for name in swept:
+        rows += _missing(read_study(root, name), root, rows)
     return sorted(rows, key=lambda r: (r["study"], r["arm"], r["environment"], r["seeds"]))
+
+
+def _missing(study: Study, root: Path, rows: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """A row for every arm and environment of which seeds are in no part."""
+    held: dict[tuple[str, str], set[int]] = {}
+    for row in rows:
+        if row["study"] == study.name:
+            held.setdefault((row["arm"], row["environment"]), set()).update(row["seeds"])
+    left_out = {(arm, slug) for arm, slug, _ in study.excluded}
+    for arm in study.trained:
+        for slug, place in study.places.items():
+            seeds = [seed for seed in study.seeds if seed not in held.get((arm, slug), ())]
+            if seeds and (arm, slug) not in left_out:
+                directory = root / study.name / arm / slug / "seeds"
+                blank = {**_damaged(directory, ""), "part": os.path.abspath(directory.parent)}
+                changed = {"seeds": seeds, "budget": place.decisions, "error": None}
+                yield {**blank, **changed, "status": "missing"}
 
 
 def _row(directory: Path) -> dict[str, Any]:
@@ -147,6 +173,32 @@ def time_left(part: Part) -> float | None:
     return max(left, default=None)
 
 
+def study_time_left(rows: Sequence[dict[str, Any]]) -> float | None:
+    """Seconds until a study is done if it goes on as now: what is left at the present rate.
+
+    Args:
+        rows: of one study, as `status` gives them.
+
+    Returns:
+        ``None`` if nothing runs whose rate is known. What failed is not counted.
+    """
+    running = [row for row in rows if row["status"] == "running" and row["time_left_s"]]
+    rate = sum(_left(row) / row["time_left_s"] for row in running)
+    if not rate:
+        return None
+    open_rows = [row for row in rows if row["status"] in ("running", "interrupted", "missing")]
+    longest = max(row["time_left_s"] for row in running)
+    return max(longest, sum(map(_left, open_rows)) / rate)
+
+
+def _left(row: dict[str, Any]) -> int:
+    """Decisions that the seeds of a row have still to take; those that failed take none."""
+    if not row["runs"]:
+        return int(row["budget"]) * len(row["seeds"])
+    going = [run for run in row["runs"] if run["status"] not in ("finished", "failed")]
+    return sum(max(0, int(row["budget"]) - int(run["decisions"])) for run in going)
+
+
 def render(rows: Sequence[dict[str, Any]], console: Console) -> None:
     """Print the rows of `status` as a table, and below it the last error line of each.
 
@@ -177,6 +229,11 @@ def render(rows: Sequence[dict[str, Any]], console: Console) -> None:
         )
         table.add_row(*cells[alone:])
     show(table, console)
+    for name in sorted({row["study"] for row in rows}):
+        own = [row for row in rows if row["study"] == name]
+        if (left := study_time_left(own)) is not None and len(own) > 1:
+            line = printable(f"{name}: about {duration(left)} left at this rate", console)
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
     for row in rows:
         if row["error"]:
             name = f"{row['arm']} on {row['environment']}, seeds {_seeds(row)}"

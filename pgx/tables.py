@@ -23,6 +23,7 @@ _STATUS = {
     "interrupted": ("interrupted", "yellow"),
     "failed": ("failed", "bold red"),
     "damaged": ("damaged", "bold red"),
+    "missing": ("missing", "dim"),
 }
 
 

@@ -69,7 +69,7 @@ def test_the_files_are_written_where_they_are_said_to_be(tmp_path: Path) -> None
     written = write_starter(tmp_path / "new")
     assert {str(path.relative_to(tmp_path / "new")) for path in written} == set(STARTER)
     assert all(path.is_file() for path in written)
-    assert next_step(tmp_path / "new").startswith(f"next: cd {tmp_path / 'new'} && pgx train ")
+    assert next_step(tmp_path / "new").startswith(f"next: cd {tmp_path / 'new'} && pgx sweep ")
 
 
 @pytest.mark.parametrize("name", STARTER)
@@ -121,9 +121,9 @@ def test_the_estimator_names_a_value_outside_its_range(tmp_path: Path) -> None:
         load(tmp_path / "my_estimator.py").MyEstimator(**values)
 
 
-def test_the_new_arm_trains(tmp_path: Path) -> None:
+def test_the_new_study_is_swept(tmp_path: Path) -> None:
     write_starter(tmp_path)
-    words = ["train", "study=my_study", "experiment=my_arm", "arm=mine", "seeds=2"]
+    words = ["sweep", "study=my_study", "arm=centred", "seeds=2", "--json"]
     done = subprocess.run(
         [sys.executable, "-m", "pgx_lab", *words, "decisions=2000"],
         cwd=tmp_path,
@@ -134,5 +134,9 @@ def test_the_new_arm_trains(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    manifests = list(tmp_path.glob("outputs/my_study/mine/*/seeds-0-1/manifest.json"))
-    assert len(manifests) == 1
+    (outcome,) = json.loads(done.stdout)["outcomes"]
+    assert (outcome["arm"], outcome["seeds"], outcome["exit"]) == ("centred", [0, 1], 0)
+    study = json.loads((tmp_path / "outputs/my_study/study.json").read_text())
+    assert list(study["arms"]) == ["plain", "centred", "centre=0.5"]
+    assert study["arms"]["centred"] == ["experiment=my_arm", "estimator.centre=1.0"]
+    assert len(list(tmp_path.glob("outputs/my_study/*/*/seeds-0-1/manifest.json"))) == 1

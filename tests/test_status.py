@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from rich.console import Console
 
 from pgx.errors import ConfigError
 from pgx.records import read_part, seed_rows
-from pgx.status import render, status
+from pgx.status import render, status, study_time_left
+from pgx.study import Place, Study, write_study
 from pgx.tables import duration, number, seed_span, seed_table, show
 from pgx.tracking.blocks import BlockWriter
 from pgx.tracking.episodes import EPISODE_ROW, METRIC_ROW
@@ -131,6 +133,57 @@ def test_rows_are_json_even_without_a_number(tmp_path):
     assert json.loads(json.dumps(rows, allow_nan=False)) == rows
     assert [(row["recent_return"], row["recent_seeds"]) for row in rows] == [(None, 0), (0.0, 1)]
     assert "–" in printed(lambda console: render(rows, console), False)
+
+
+def swept(root: Path, **changed) -> None:
+    """The study of these parts as ``pgx sweep`` leaves it; seeds 0 to 3 of two arms are asked."""
+    place = Place("cartpole", "cartpole", 10_000)
+    arms = {"gae": (), "td": (), "same": (), "left_out": ()}
+    study = Study("lectures", "", "", "gae", "area", 100, (0, 1, 2, 3), {"cartpole": place}, arms)
+    left_out = (("left_out", "cartpole", "why"),)
+    write_study(root, replace(study, duplicates={"same": "gae"}, excluded=left_out, **changed))
+
+
+def test_what_a_study_asks_for_and_no_part_has_is_missing(tmp_path):
+    swept(tmp_path)
+    _, manifest = begin(tmp_path, "gae", seeds=(0, 2))
+    manifest.end(exit=0)
+    begin(tmp_path, "old", seeds=(0, 1))[1].end(exit=0)
+    rows = status("lectures", tmp_path)
+    found = [(row["arm"], row["seeds"], row["status"]) for row in rows]
+    assert found == [
+        ("gae", [0, 2], "finished"),
+        ("gae", [1, 3], "missing"),
+        ("old", [0, 1], "finished"),
+        ("td", [0, 1, 2, 3], "missing"),
+    ]
+    assert rows[1].keys() == rows[0].keys()
+    assert (rows[1]["budget"], rows[1]["decisions"], rows[1]["runs"]) == (10_000, [], [])
+    assert rows[1]["part"] == str(tmp_path / "lectures" / "gae" / "cartpole")
+    assert json.loads(json.dumps(rows, allow_nan=False)) == rows
+    text = printed(lambda console: render(rows, console), False)
+    assert "missing" in text and "1,3" in text and "left at this rate" not in text
+    assert status(None, tmp_path) == rows
+
+
+def test_a_study_without_a_part_is_missing_altogether(tmp_path):
+    swept(tmp_path)
+    assert [row["status"] for row in status("lectures", tmp_path)] == ["missing", "missing"]
+
+
+def test_the_time_left_of_a_study_is_what_is_left_at_the_present_rate(tmp_path):
+    swept(tmp_path)
+    path, _ = begin(tmp_path, "gae")  # seed 1 needs 4000 decisions at half the rate: 16 s
+    begin(tmp_path, "td", seeds=(2, 3))  # interrupted at 6000 of 10,000
+    with PartLock(path):
+        rows = status("lectures", tmp_path)
+    rate = 2 * 4000 / 16.0
+    left = 2 * 4000 + 2 * 4000 + 2 * 10_000 + 2 * 10_000
+    assert study_time_left(rows) == pytest.approx(left / rate)
+    assert study_time_left(rows[:1]) == pytest.approx(16.0)
+    assert study_time_left([row for row in rows if row["status"] != "running"]) is None
+    text = printed(lambda console: render(rows, console), False)
+    assert "lectures: about 1m52s left at this rate" in text
 
 
 def test_nothing_recorded(tmp_path):

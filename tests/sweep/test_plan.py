@@ -91,6 +91,11 @@ def test_a_study_becomes_jobs_that_train_alone() -> None:
     assert not Path("runs").exists()
 
 
+def test_a_lone_run_may_belong_to_a_study_with_arms() -> None:
+    write()
+    assert compose_config(["study=ladder"]).study.prediction == "Yes."
+
+
 def test_the_study_of_a_plan_says_what_was_asked_for() -> None:
     write()
     assert planned().study == Study(
