@@ -111,7 +111,7 @@ def test_a_server_that_fails_neither_stops_nor_slows_training(tmp_path: Path) ->
     """Down, slow, 500 and 429; the mirror sends from the first moment on, its worst case.
 
     The training process connects to nothing and never imports wandb, so no server can make it
-    wait; `pgx bench --tracking` measures what the process beside it costs.
+    wait; `pgx bench --faults` measures what the process beside it costs.
     """
     with ExitStack() as stack:
         slow, broken, busy = (stack.enter_context(serving()) for _ in range(3))
