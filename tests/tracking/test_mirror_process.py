@@ -10,9 +10,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pgx.tracking import mirror_process
+from pgx.tracking.blocks import BlockWriter
+from pgx.tracking.episodes import EVALUATION_ROW
 from pgx.tracking.runs_state import read_state
 from tests.conftest import environment
 from tests.support import parts
@@ -81,6 +84,22 @@ def test_one_run_per_seed_with_its_points_and_last_value(part: Path) -> None:
     last = found[trainer.id(9)].summary
     assert (last["status"], last["reason"]) == ("failed", "diverged at iteration 6")
     assert found[trainer.id(4)].summary["status"] == "finished"
+
+
+def test_evaluations_are_mirrored_at_the_point_that_they_came_before(part: Path) -> None:
+    """Two episodes of seed 1 after iteration 1, in the first of three cells, and one after 5."""
+    trainer = Trainer(part, "wandb.points=3").train(range(7))
+    played = {"seed": [1, 1, 1], "iteration": [1, 1, 5], "decisions": [20, 20, 60]}
+    played |= {"episode": [0, 1, 2], "return_raw": [2.0, 5.0, 8.0], "length": [4, 6, 9]}
+    rows = {name: np.array(column) for name, column in played.items()}
+    BlockWriter(part / "evaluations.blocks", EVALUATION_ROW).append(rows)
+    trainer.end()
+    assert ended(mirror(part)) == 0, log(part)
+    found = recorded(part / "wandb")
+    names = ("evaluation", "evaluation_length")
+    shown = [[row.get(name) for name in names] for row in found[trainer.id(1)].rows]
+    assert shown == [[3.5, 5.0], [None, None], [8.0, 9.0]]
+    assert all("evaluation" not in row for row in found[trainer.id(4)].rows)
 
 
 def test_rows_are_sent_while_there_is_training(part: Path) -> None:
