@@ -5,19 +5,19 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 TYPED := $(wildcard $(patsubst %,pgx/%.py,types axes errors paths streams returns schedules nets lift stats/*))
-DEMO := experiment=a2c seeds=10
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint bench
 
 help:
-	@echo "make demo    install into .venv and train ten seeds of an actor-critic on CartPole"
+	@echo "make demo    install into .venv, train a small study (4 arms, 10 seeds each) and report on it"
 	@echo "make test    install with the development tools and run the tests"
 	@echo "make lint    ruff, and mypy on the layers 0 and 1"
 	@echo "make bench   this machine's figures beside its peers"
 
 demo: $(VENV)/.installed
-	@$(BIN)/pgx train $(DEMO)
+	@$(BIN)/pgx sweep study=demo
+	@$(BIN)/pgx report demo
 
 test: $(VENV)/.installed-dev
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2
@@ -37,7 +37,7 @@ $(BIN)/python:
 $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing pgx into $(VENV): a few minutes the first time"
 	@$(INSTALL) hatchling setuptools  # no isolation: they build pgx, and what comes as source
-	@$(INSTALL) --no-build-isolation -e .
+	@$(INSTALL) --no-build-isolation -e '.[report]'
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
