@@ -121,7 +121,7 @@ def difference_chart(analysis: Analysis, name: str, rows: Rows) -> Spec:
             "encoding": {"x": {"value": "width"}, "y": up, "text": {"field": "verdict"}},
         },
     ]
-    return {**_spec(layers, METRICS[analysis.primary.metric]), "height": {"step": STEP}}
+    return {**_spec(layers, METRICS[analysis.primary.metric]), "height": STEP * len(rows.rows)}
 
 
 def _arm_rows(analysis: Analysis, rows: Rows) -> Spec:
@@ -135,7 +135,8 @@ def _arm_rows(analysis: Analysis, rows: Rows) -> Spec:
         "labelColor": "var(--ink)",
     }
     order = [arms(analysis)[row[0]] for row in rows.rows]
-    return {"field": "arm", "type": "nominal", "sort": order, "axis": axis, "title": None}
+    scale = {"domain": order}  # an arm that is switched off leaves its row empty
+    return {"field": "arm", "type": "nominal", "scale": scale, "axis": axis, "title": None}
 
 
 DIFFERENCE_HINTS = {
@@ -196,15 +197,21 @@ def _answering(analysis: Analysis, rows: Rows, up: Spec, x: Spec, y: Spec) -> Sp
     }
 
 
-def _tooltip(hints: dict[str, str]) -> list[Spec]:
-    """What a mark says: field to how it is called."""
-    words = ("label", "verdict")
-    return [
-        {"field": field, "title": title, "type": "nominal"}
-        if field in words
-        else {"field": field, "title": title, "type": "quantitative", "format": ",.4~g"}
+def _tooltip(hints: dict[str, str]) -> Spec:
+    """What a mark says: field to how it is called.
+
+    The pointer's nearest mark is a cell that holds the mark's row as its ``datum``.
+    """
+    formats = {"decisions": ",.0f", "n": ",.0f", "p": ".2~g"}
+    row = "(datum.datum || datum)"
+    said = {
+        title: f"{row}.{field}"
+        if field in ("label", "verdict")
+        else f"format({row}.{field}, '{formats.get(field, ',.4~r')}')"
         for field, title in hints.items()
-    ]
+    }
+    told = ", ".join(f"{json.dumps(title)}: {value}" for title, value in said.items())
+    return {"value": {"expr": f"{{{told}}}"}}
 
 
 def _ends(

@@ -14,7 +14,9 @@ from pgx.errors import ConfigError
 
 
 def report(
-    study: Annotated[str, typer.Argument(help="A study's name, or a report to draw anew.")],
+    study: Annotated[
+        str, typer.Argument(metavar="STUDY", help="A study's name, or a report to draw anew.")
+    ],
     against: Annotated[
         str | None, typer.Option(metavar="ARM", help="Instead of the study's reference.")
     ] = None,

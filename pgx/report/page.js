@@ -30,6 +30,7 @@
       mode: "vega-lite",
       renderer: "svg",
       actions: false,
+      logLevel: 1, // errors
       tooltip: { theme: "page" },
     });
     view.signal("labelled", wide).signal("off", [...off]);
