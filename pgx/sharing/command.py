@@ -25,6 +25,8 @@ OutputOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
+NOT_PUSHED = "`pgx wandb push {}` has sent nothing there yet; panels show what was mirrored online"
+
 commands = typer.Typer(
     help="Send what was recorded offline; build the W&B Report.", add_completion=False
 )
@@ -92,6 +94,8 @@ def report(
         typer.echo(made["path"])
     else:
         typer.echo(made["url"])
+        if not made["pushed"]:
+            typer.echo(f"note: {NOT_PUSHED.format(study)}")
         if made["share_url"]:
             typer.echo(f"to share: {made['share_url']}")
     return 0

@@ -11,8 +11,9 @@ from pgx.analysis.model import Analysis
 from pgx.errors import ConfigError
 from pgx.sharing.child import events
 from pgx.sharing.outgoing import outgoing, target
+from pgx.sharing.pictures import KINDS
 from pgx.sharing.push import check_account
-from pgx.sharing.state import REPORTED, WORK
+from pgx.sharing.state import PUSHED, REPORTED, WORK
 from pgx.study import METRICS
 from pgx.tracking.account import server
 from pgx.tracking.manifest import PartLock
@@ -44,7 +45,8 @@ def report(
         dry_run: file that the specification is written to, instead; nothing is contacted.
 
     Returns:
-        ``url``, whether it is ``new``, and ``share_url`` or None; ``path`` of a dry run.
+        ``url``, whether it is ``new``, whether the study was ``pushed`` there, and ``share_url`` or
+        None; ``path`` of a dry run.
 
     Raises:
         ConfigError: there is no such study, the extra is missing, nobody is logged in, or the
@@ -73,6 +75,7 @@ def report(
         "share": share,
         "dry_run": None if dry_run is None else str(dry_run.absolute()),
         "state": str((folder / REPORTED).absolute()),
+        "pushed": str((folder / PUSHED).absolute()),
         "patience_s": PATIENCE_S,
     }
     with PartLock(folder / WORK):
@@ -94,6 +97,7 @@ def told(analysis: Analysis, evaluations: bool) -> dict[str, Any]:
     """
     from pgx.analysis.render import all_sheets
     from pgx.analysis.words import headline, method, sentences
+    from pgx.report.charts import charts
     from pgx.sharing.markdown import table
 
     study = analysis.study
@@ -115,4 +119,6 @@ def told(analysis: Analysis, evaluations: bool) -> dict[str, Any]:
         "arms": [{"arm": arm, "label": study.label(arm)} for arm in study.trained],
         "tables": [table(one) for one in all_sheets(analysis, list(study.places), None)],
         "evaluations": evaluations,
+        "reference": analysis.against,
+        "figures": [name for name in charts(analysis) if name.startswith(KINDS)],
     }

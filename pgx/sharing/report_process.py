@@ -43,6 +43,8 @@ def blocks(content: Mapping[str, Any], entity: str, project: str) -> list[Any]:
     shown += [wr.H1("Learning curves"), wr.P(PANELS)]
     for environment in content["environments"]:
         shown += [wr.H2(environment), panels(content, environment, entity, project)]
+    if content["figures"]:
+        shown += [wr.H1("Figures"), figures(content, entity, project)]
     shown += [wr.H1("Tables"), *(wr.MarkdownBlock(text) for text in content["tables"])]
     lists = (("In words", "sentences"), ("Notes", "notes"), ("Methods", "method"))
     for title, name in lists:
@@ -53,7 +55,7 @@ def blocks(content: Mapping[str, Any], entity: str, project: str) -> list[Any]:
 
 def panels(content: Mapping[str, Any], environment: str, entity: str, project: str) -> Any:
     """Curves and bars of one environment over a run set per arm."""
-    sets = [run_set(content["study"], one, environment, entity, project) for one in content["arms"]]
+    sets = [arm_set(content["study"], one, environment, entity, project) for one in content["arms"]]
     average = {"groupby": "Group", "groupby_aggfunc": "mean", "groupby_rangefunc": "stderr"}
     curves = {"recent_return": f"training return, mean of the last {RECENT} episodes"}
     if content["evaluations"]:
@@ -87,28 +89,49 @@ def panels(content: Mapping[str, Any], environment: str, entity: str, project: s
     return wr.PanelGrid(runsets=sets, panels=made)
 
 
-def run_set(study: str, one: Mapping[str, str], environment: str, entity: str, project: str) -> Any:
-    """An arm's runs in one environment, by their group and their tag; no summary run has this tag.
+def figures(content: Mapping[str, Any], entity: str, project: str) -> Any:
+    """pgx's own figures, which every summary run shows; the reference's is taken."""
+    group = fitted(f"{content['study']}/{content['reference']}", LONGEST)
+    conditions = [_condition("group", "=", group), _condition("jobType", "=", "summary")]
+    found = run_set("summary", conditions, entity, project)
+    found._id = digest([content["study"], "figures"])
+    high = HIGH * len(content["figures"])
+    panel = wr.MediaBrowser(
+        title="figures of pgx: interquartile means, differences, 95% intervals",
+        num_columns=1,
+        media_keys=list(content["figures"]),
+        layout=wr.Layout(x=0, y=0, w=WIDE, h=high),
+    )
+    panel._id = digest([content["study"], "figures", 0])
+    return wr.PanelGrid(runsets=[found], panels=[panel])
 
-    The filter is given in the form that it is stored in: the package's own way from an expression
-    to that form doubles an ``=`` inside a name.
-    """
+
+def arm_set(study: str, one: Mapping[str, str], environment: str, entity: str, project: str) -> Any:
+    """An arm's runs in one environment, by group and tag; no summary run has this tag."""
     group, tag = fitted(f"{study}/{one['arm']}", LONGEST), fitted(environment, LONGEST_TAG)
-    found = wr.Runset(entity=entity, project=project, name=one["label"], groupby=["group"])
+    conditions = [_condition("group", "=", group), _condition("tags", "IN", [tag])]
+    found = run_set(one["label"], conditions, entity, project)
+    found.groupby = ["group"]
     found._id = digest([study, one["arm"], environment])
-    found._stashed_filter_string = found.filters
-    found._stashed_filters_v2 = {
-        "filterFormat": "filterV2",
-        "filters": [
-            {**_key("group"), "op": "=", "value": group, "disabled": False},
-            {**_key("tags"), "op": "IN", "value": [tag], "disabled": False, "connector": "AND"},
-        ],
-    }
     return found
 
 
-def _key(name: str) -> dict[str, Any]:
-    return {"key": {"section": "run", "name": name}}
+def run_set(name: str, conditions: list[dict[str, Any]], entity: str, project: str) -> Any:
+    """The runs of a project that meet conditions.
+
+    These are given in the form that they are stored in: the package's own way from an expression to
+    that form doubles an ``=`` inside a name.
+    """
+    found = wr.Runset(entity=entity, project=project, name=name)
+    found._stashed_filter_string = found.filters
+    joined = [{**one, "connector": "AND"} for one in conditions[1:]]
+    found._stashed_filters_v2 = {"filterFormat": "filterV2", "filters": [*conditions[:1], *joined]}
+    return found
+
+
+def _condition(name: str, operator: str, value: Any) -> dict[str, Any]:
+    key = {"section": "run", "name": name}
+    return {"key": key, "op": operator, "value": value, "disabled": False}
 
 
 def specification(job: Mapping[str, Any]) -> dict[str, Any]:
@@ -165,7 +188,8 @@ def save(job: Mapping[str, Any]) -> dict[str, Any]:
     shared = None
     if job["share"]:
         shared = f"{url}?accessToken={report.enable_share_link().rpartition('accessToken=')[2]}"
-    return {"url": url, "new": new, "share_url": shared}
+    pushed = key in read(Path(job["pushed"]))
+    return {"url": url, "new": new, "pushed": pushed, "share_url": shared}
 
 
 def link(url: str, title: str, name: str) -> str:

@@ -89,7 +89,7 @@ def test_a_dry_run_says_everything_and_needs_no_account(root: Path) -> None:
 def test_panels_are_over_a_run_set_per_arm_and_the_same_each_time(root: Path) -> None:
     found = written(root)
     assert written(root, "again.json") == found
-    (grid,) = (block for block in found["spec"]["blocks"] if block["type"] == "panel-grid")
+    grid, figures = (block for block in found["spec"]["blocks"] if block["type"] == "panel-grid")
     sets = grid["metadata"]["runSets"]
     filters = [
         [(f["key"]["name"], f["op"], f["value"]) for f in s["filters"]["filters"]] for s in sets
@@ -110,11 +110,16 @@ def test_panels_are_over_a_run_set_per_arm_and_the_same_each_time(root: Path) ->
     )
     shown = [panel["config"]["metrics"][0] for panel in panels[1:]]
     assert [name.partition(".")[2] or name for name in shown] == ["area", "final"]
+    (summary,) = figures["metadata"]["runSets"]
+    wanted = [(f["key"]["name"], f["value"]) for f in summary["filters"]["filters"]]
+    assert wanted == [("group", "lectures/x"), ("jobType", "summary")]
+    (panel,) = figures["metadata"]["panelBankSectionConfig"]["panels"]
+    assert panel["config"]["mediaKeys"] == ["curves-corridor", "differences-corridor"]
 
 
 def test_evaluations_have_a_panel_of_their_own(root: Path) -> None:
     (root / "lectures/x/corridor/seeds-0-4/evaluations.parquet").touch()
-    (grid,) = (b for b in written(root)["spec"]["blocks"] if b["type"] == "panel-grid")
+    grid, _ = (b for b in written(root)["spec"]["blocks"] if b["type"] == "panel-grid")
     panels = grid["metadata"]["panelBankSectionConfig"]["panels"]
     assert panels[1]["config"]["metrics"] == ["evaluation"]
 
@@ -129,7 +134,9 @@ def test_a_report_is_made_once_and_then_brought_up_to_date(
     assert main(words) == 0
     (view,) = server.more.views.values()
     link = f"{server.url}/someone/pgx/reports/lectures-Is-b-y-b-better-than-x--{view.id}"
-    assert capsys.readouterr().out == f"{link}\n"
+    said, note = capsys.readouterr().out.splitlines()
+    assert said == link
+    assert note.startswith("note: `pgx wandb push lectures` has sent nothing there yet")
     assert (view.title, view.saves) == (f"lectures: {QUESTION}", 1)
     grid = next(block for block in view.spec["blocks"] if block["type"] == "panel-grid")
     assert grid["metadata"]["runSets"][0]["project"] == {
@@ -139,9 +146,10 @@ def test_a_report_is_made_once_and_then_brought_up_to_date(
     }
 
     assert main([*words, "--share", "--json"]) == 0
-    said = json.loads(capsys.readouterr().out)
+    made = json.loads(capsys.readouterr().out)
     share = f"{link}?accessToken=token0"
-    assert said == {"study": "lectures", "url": link, "new": False, "share_url": share}
+    expected = {"study": "lectures", "url": link, "new": False, "pushed": False}
+    assert made == {**expected, "share_url": share}
     assert [(one.saves, one.tokens) for one in server.more.views.values()] == [(2, ["token0"])]
 
     server.more.views.clear()  # someone deleted it there
