@@ -252,9 +252,10 @@ def _measured_lines(costs: Sequence[Cost], seconds: float) -> list[str]:
     if own := by["measured"]:
         lines.append(f"measured: {_span(own)} over {seconds:.0f} s, {_parts(len(own))}")
     if rest := by["median"]:
-        lines.append(f"the median of these for {_parts(len(rest))} more")
+        lines.append(f"the median of these for {len(rest)} more")
     if unknown := len(costs) - len(own) - len(rest):
-        lines.append(f"{_parts(unknown)} could not be measured and count as nothing")
+        counts = f"count{'s' * (unknown == 1)}"
+        lines.append(f"{_parts(unknown)} could not be measured and {counts} as nothing")
     return lines
 
 
