@@ -130,7 +130,8 @@ def _finished(job: Job) -> list[Part]:
         except ConfigError:
             continue
         same = part.manifest["config_hash"] == job.config_hash
-        if part.status == "finished" and same and len(part.seeds) == len(job.seeds):
+        alike = part.status == "finished" and same and len(part.seeds) == len(job.seeds)
+        if alike and _taken(part) > 0:
             found.append(part)
     return found
 
