@@ -20,11 +20,15 @@ from pgx.checkpoint import LAST
 from pgx.errors import ConfigError
 from pgx.names import config_hash, part_name
 from pgx.records import Part, Run, read_part, runs
+from pgx.sweep.orphan import is_orphaned
 from pgx.tracking.manifest import MANIFEST, is_live
 from pgx.train import difference
 
 #: What the plan makes of a stretch of seeds, and whether that is a job: how the job begins.
 ACTIONS = {"to train": "train", "to resume": "resume", "to repeat": "repeat"}
+
+
+ORPHAN_S = 120.0  #: longer than for others that `settle` waits for a process without a sweep
 
 
 @dataclass(frozen=True)
@@ -89,8 +93,16 @@ def stretches(
 
 
 def settle(directory: Path, deadline: float) -> None:
-    """Wait until nobody trains here, but no longer than ``deadline`` on the monotonic clock."""
-    while time.monotonic() < deadline and any(is_live(path) for path in _parts(directory)):
+    """Wait until nobody trains here, but no longer than ``deadline`` on the monotonic clock.
+
+    What a killed sweep left behind has been told to end, and is given longer for its iteration.
+    """
+
+    def worth(path: Path) -> bool:
+        late = time.monotonic() - deadline
+        return is_live(path) and (late < 0 or (late < ORPHAN_S and is_orphaned(path)))
+
+    while any(worth(path) for path in _parts(directory)):
         time.sleep(0.1)
 
 

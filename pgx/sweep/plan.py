@@ -204,7 +204,8 @@ def _rows(
             rows.append(Row(one.arm, slug, tuple(seeds), "duplicate", f"of {same[one.arm]}"))
             continue
         place = one.part.directory.parent
-        settle(place, deadline)
+        if request.patience_s:
+            settle(place, deadline)
         asked = (place, seeds, one.part.config, request.retry_failed, request.replace)
         for stretch in stretches(*asked):
             rows.append(Row(one.arm, slug, stretch.seeds, stretch.state, stretch.why))

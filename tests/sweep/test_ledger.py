@@ -14,6 +14,7 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from pgx.names import config_hash, part_name
+from pgx.sweep import ledger
 from pgx.sweep.ledger import Stretch, settle, stretches
 from pgx.tracking.manifest import MANIFEST, Manifest, PartLock
 
@@ -214,3 +215,16 @@ def test_a_writer_that_ends_is_waited_for_and_no_longer(arm: Path) -> None:
     with PartLock(path):
         settle(arm, time.monotonic() + 0.3)
     assert 0.3 <= time.monotonic() - begun < 10
+
+
+def test_what_a_killed_sweep_left_behind_is_waited_for_longer(
+    arm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, looks = part(arm, {0: "running"}), []
+    monkeypatch.setattr(ledger, "is_orphaned", lambda found: not looks.append(found))
+    monkeypatch.setattr(ledger, "ORPHAN_S", 0.4)
+    begun = time.monotonic()
+    with PartLock(path):
+        settle(arm, begun)
+    assert 0.4 <= time.monotonic() - begun < 10
+    assert set(looks) == {path}

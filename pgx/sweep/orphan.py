@@ -1,0 +1,38 @@
+"""A process whose sweep was killed: it has been told to end, and is worth waiting for."""
+
+from __future__ import annotations
+
+import re
+import socket
+from pathlib import Path
+
+from pgx.tracking.manifest import LOCK, is_live
+
+PROC = Path("/proc")
+_OWNER = re.compile(r"process (\d+) on (.+)")
+_WORKER = b"pgx.sweep.worker"  # its parent's number is the next word
+
+
+def is_orphaned(directory: Path) -> bool:
+    """Whether a part is still being written by a process of a sweep that is no more.
+
+    Such a process received SIGTERM when its sweep died, and ends after the iteration at hand.
+
+    Args:
+        directory: of the part.
+    """
+    try:
+        owner = _OWNER.match((Path(directory) / LOCK).read_text(errors="replace").strip())
+    except OSError:
+        return False
+    if owner is None or owner[2] != socket.gethostname() or not is_live(directory):
+        return False
+    process = PROC / owner[1]
+    try:
+        words = (process / "cmdline").read_bytes().split(b"\0")
+        status = (process / "status").read_text()
+    except OSError:  # it has ended in between
+        return False
+    told = words[words.index(_WORKER) + 1] if _WORKER in words[:-1] else b""
+    parent = re.search(r"^PPid:\s*(\d+)$", status, re.MULTILINE)
+    return told.isdigit() and parent is not None and int(told) != int(parent[1])
