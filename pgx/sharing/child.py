@@ -90,7 +90,8 @@ def serve(work: Callable[[Mapping[str, Any], Callable[[Event], None]], None]) ->
 def refused(error: BaseException) -> bool:
     """Whether the server said that this account may not do this, or that it knows none such."""
     text = str(error)
-    return any(words in text for words in ("error 401", "error 403", "invalid credentials"))
+    signs = ("error 401", "error 403", "invalid credentials", "API_KEY invalid")
+    return any(sign in text for sign in signs)
 
 
 def told(error: BaseException) -> str:

@@ -77,6 +77,7 @@ def test_who_stops_listening_ends_it(module: str, tmp_path: Path) -> None:
 def test_a_refusal_is_told_from_a_fault() -> None:
     assert refused(OSError("Failed: returned error 401: {}"))
     assert refused(OSError("invalid credentials: the server did not recognize an account"))
+    assert refused(ValueError("WANDB_API_KEY invalid: API key must have 40+ characters, has 5."))
     assert not refused(OSError("run abc-401 is not there"))
     assert told(OSError("x" * 900)).startswith("OSError: xxx")
     assert len(told(OSError("x" * 900))) == 500
