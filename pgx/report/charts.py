@@ -40,8 +40,7 @@ def curve_chart(analysis: Analysis, name: str, rows: Rows) -> Spec:
     title = f"training return, mean of the last {last} episodes" if last > 1 else "training return"
     x = {"field": "decisions", "title": "decisions of a run", "format": "~s"}
     y = {"field": "value", "title": "return", "format": "~s"}
-    low, high = _padded(*rows.span("value", "low", "high"))
-    return _lines(analysis, rows, x, y, (low, high), title)
+    return _lines(analysis, rows, x, y, _padded(*rows.span("value", "low", "high")), title)
 
 
 def profile_chart(analysis: Analysis, name: str, rows: Rows) -> Spec:
@@ -61,12 +60,13 @@ def _lines(
 ) -> Spec:
     """Bands, lines, their names at the end, and marks that answer the pointer."""
     labelled = y["field"] == "value"
+    least, most = rows.span(x["field"])
     ends = _ends(analysis, rows, y["field"], domain) if labelled else []
     across = {
         "field": x["field"],
         "type": "quantitative",
         "axis": {"format": x["format"], "title": x["title"], "tickCount": 6, "titleLimit": 300},
-        "scale": {"domain": list(rows.span(x["field"])), "nice": False},
+        "scale": {"domain": [0 if labelled else least, most], "nice": False},
     }
     up = {
         "field": y["field"],

@@ -33,28 +33,24 @@ def report(
 ) -> int:
     """One page with figures, tables, and the episodes behind them."""
     from pgx.analysis.words import headline
+    from pgx.report.anonymous import scrubbed
     from pgx.report.write import PAGE, write_report
 
     evidence, target, reference = _evidence(study, against, to, output)
-    if anonymous:
-        from pgx.report.anonymous import scrubbed
-
-        evidence = scrubbed(evidence, output)
+    evidence = scrubbed(evidence, output) if anonymous else evidence
     analysis = write_report(evidence, target, reference)
     if as_json:
-        made = sorted(str(path) for path in target.rglob("*") if path.is_file())
         return _print_json(
             {
                 "study": analysis.study.name,
                 "report": str(target / PAGE),
                 "headline": headline(analysis),
                 "changed": list(analysis.changed),
-                "files": made,
+                "files": sorted(str(path) for path in target.rglob("*") if path.is_file()),
             }
         )
-    typer.echo(headline(analysis))
-    for line in analysis.changed:
-        typer.echo(f"changed: {line}")
+    for line in (headline(analysis), *(f"changed: {line}" for line in analysis.changed)):
+        typer.echo(line)
     typer.echo(target / PAGE)
     return 0
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pgx.analysis.model import Analysis, Evidence
 from pgx.analysis.words import method
-from pgx.report.markup import Html, tag
+from pgx.report.markup import Html, breakable, tag
 from pgx.report.spelling import value_text
 from pgx.tables import duration, seed_span
 
 Flat = Mapping[str, Any]
+FEW = 3  #: commands that are shown unfolded
 NONE = "–"  #: a key that one of two configs lacks
 
 
@@ -77,7 +79,7 @@ def _arms(evidence: Evidence, analysis: Analysis) -> Html:
             rows += _differences(base, evidence.configs.get(arm, {}))
     heads = ("key", f"reference, {study.label(against)}", "this arm")
     whole = [
-        tag("details", tag("summary", f"The reference's config on {place}"), _whole(config))
+        _folded(f"The reference's config on {place}", _whole(config))
         for place, config in base.items()
     ]
     return tag(
@@ -117,7 +119,13 @@ def _differences(base: Mapping[str, Flat], own: Mapping[str, Flat]) -> list[Html
         if len(told) > 1:
             rows.append(_line(f"on {', '.join(places)}"))
         rows += [
-            tag("tr", tag("td", tag("code", key)), tag("td", tag("del", was)), tag("td", now))
+            tag(
+                "tr",
+                [
+                    tag("td", cell)
+                    for cell in (_key(key), tag("del", breakable(was)), breakable(now))
+                ],
+            )
             for key, was, now in changes
         ]
         rows += [] if changes else [_line("no difference")]
@@ -132,9 +140,13 @@ def _changes(base: Flat, own: Flat) -> tuple[tuple[str, str, str], ...]:
     return tuple((key, was, now) for key, was, now in pairs if was != now)
 
 
+def _key(key: str) -> Html:
+    return tag("code", breakable(key))
+
+
 def _whole(config: Flat) -> Html:
     rows = [
-        tag("tr", tag("td", tag("code", key)), tag("td", value_text(value)))
+        tag("tr", tag("td", _key(key)), tag("td", breakable(value_text(value))))
         for key, value in sorted(config.items())
     ]
     return tag("div", tag("table", tag("tbody", rows), class_="config"), class_="scroll")
@@ -166,10 +178,11 @@ def _origin(evidence: Evidence) -> Html:
         "versions": _distinct(_pairs(part.get("versions")) for part in parts),
         "hardware": _distinct(_machine(part.get("hardware")) for part in parts),
         "commit": _distinct(_commit(part.get("git")) for part in parts),
-        "command": _distinct(" ".join(part.get("command") or ()) for part in parts),
         "trained": [f"{began[0]} to {ended[-1]}"] if began and ended else [],
         "time": [f"{duration(seconds)} in {len(parts)} parts"] if parts else [],
     }
+    commands = _distinct(shlex.join(part.get("command") or ()) for part in parts)
+    facts |= {"command": commands} if len(commands) <= FEW else {}
     listed = [
         (tag("dt", name), tag("dd", [tag("div", line) for line in lines]))
         for name, lines in facts.items()
@@ -186,6 +199,10 @@ def _origin(evidence: Evidence) -> Html:
         else None,
         id="origin",
     )
+
+
+def _folded(title: str, content: Any) -> Html:
+    return tag("details", tag("summary", title), content)
 
 
 def _part(part: Mapping[str, Any]) -> Html:

@@ -88,7 +88,7 @@ def write_shipped(
             }
             for run in evidence.runs
         ],
-        "parts": [dict(part) for part in evidence.parts],
+        "parts": [_without_places(part) for part in evidence.parts],
         "configs": {arm: dict(places) for arm, places in evidence.configs.items()},
         "notes": list(evidence.notes),
     }
@@ -96,6 +96,16 @@ def write_shipped(
         write_json(directory / name, content)
     with replacing(directory / EPISODES) as file:
         frame(evidence).write_parquet(file, compression="zstd", compression_level=12)
+
+
+def _without_places(part: Mapping[str, Any]) -> dict[str, Any]:
+    """A part without where pgx and its checkout lay: it says nothing to who reads a report."""
+    told = dict(part)
+    if git := part.get("git"):
+        told["git"] = {key: value for key, value in git.items() if key != "root"}
+    if command := part.get("command"):
+        told["command"] = [command[0].replace("\\", "/").rpartition("/")[2], *command[1:]]
+    return told
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -137,7 +147,8 @@ def _narrow(values: np.ndarray) -> np.ndarray:
     whole &= ~(np.signbit(values) & (values == 0))
     if whole.all() and (values == np.trunc(values)).all():
         return values.astype(np.int32)
-    single = values.astype(np.float32)
+    with np.errstate(over="ignore"):  # what is too large is no longer the same
+        single = values.astype(np.float32)
     return single if np.array_equal(single.astype(values.dtype), values, equal_nan=True) else values
 
 

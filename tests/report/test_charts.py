@@ -36,6 +36,16 @@ def test_rows_of_curves_by_hand() -> None:
     assert found.span("decisions") == (min(row[1] for row in found.rows), BUDGET)
 
 
+def test_curves_begin_at_0_and_profiles_where_scores_do() -> None:
+    scales = {
+        name: spec["layer"][1]["encoding"]["x"]["scale"]["domain"]
+        for name, spec in charts(HAND).items()
+        if not name.startswith("differences")
+    }
+    assert scales["curves-here"] == [0, BUDGET]
+    assert scales["profiles-here"] == pytest.approx([5 - 1.4, 33 + 1.4])  # 5% of the range
+
+
 def test_rows_of_differences_by_hand() -> None:
     found = differences(HAND, "here")
     by_arm = {row[0]: dict(zip(found.columns, row, strict=True)) for row in found.rows}
