@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -86,22 +87,19 @@ class Push:
         self._api = wandb.Api(timeout=int(job["patience_s"]))
         self.entity = own_entity(self._api, job["entity"])
         self.project: str = job["project"]
-        self._state, self._key = (
-            Path(job["state"]),
-            destination(job["server"], self.entity, self.project),
-        )
+        self._state = Path(job["state"])
+        self._key = destination(job["server"], self.entity, self.project)
         before = read(self._state).get(self._key, {})
         self._seen: set[str] = set()
         self._noted = {name: dict(before.get(name, {})) for name in ("runs", "summaries")}
 
     def run(self) -> None:
         """Send the runs, then the summaries."""
-        url = f"{self._api.settings['base_url'].replace('://api.', '://', 1)}"
+        url = self._api.settings["base_url"].replace("://api.", "://", 1)
         self._say({"event": "begin", "url": f"{url}/{self.entity}/{self.project}"})
-        for part in self.job["parts"]:
-            due = list(self._due(part))
-            for first in range(0, len(due), self.job["at_once"]):
-                self._send(due[first : first + self.job["at_once"]])
+        due = (cargo for part in self.job["parts"] for cargo in self._due(part))
+        while some := list(islice(due, self.job["at_once"])):
+            self._send(some)
         for summary in self.job["summaries"]:
             self._summarise(summary)
         self._say({"event": "end", "strangers": len(self._noted["runs"].keys() - self._seen)})
