@@ -23,6 +23,8 @@ class ArmsSweeperConf:
     """``hydra/sweeper=arms``."""
 
     _target_: str = "hydra_plugins.pgx_arms.ArmsSweeper"
+    retry_failed: bool = False  # repeat what failed
+    replace: bool = False  # repeat what another config left under an arm's name
 
 
 @dataclass

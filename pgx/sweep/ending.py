@@ -32,7 +32,8 @@ def conclude(work: Work, ended: Ended, console: Console) -> int:
     Returns:
         The exit status.
     """
-    wrong = [outcome for outcome in ended.outcomes if outcome.exit != 0]
+    stopped = 0 if ended.received is None else 128 + ended.received  # as was asked for
+    wrong = [outcome for outcome in ended.outcomes if outcome.exit not in (0, stopped)]
     if wrong:
         show(_failures(wrong), console)
     for line in _lines(work, ended, wrong):
@@ -64,7 +65,7 @@ def _lines(work: Work, ended: Ended, wrong: Sequence[Outcome]) -> Iterator[str]:
         yield "the same command continues what was interrupted"
     if "failed" in states:
         yield "the same command with --retry-failed repeats what failed"
-    if not wrong:
+    if ended.exit == 0:
         where = "" if work.output == OUTPUT else f" --output {work.output}"
         yield f"next: pgx compare {work.study}{where}"
         yield f"      pgx report {work.study}{where}"

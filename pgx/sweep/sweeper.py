@@ -10,12 +10,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.sweeper import Sweeper
 
-from pgx.errors import ConfigError
+from pgx.errors import ConfigError, RunFailed
 from pgx.sweep.job import Job, Outcome
 from pgx.sweep.launcher import LocalLauncher, Processes
 from pgx.sweep.log import plain
@@ -102,10 +103,21 @@ def _words(work: Work) -> list[str]:
 
 
 class ArmsSweeper(Sweeper):
-    """Hands the missing parts of a study to a launcher: ``hydra/sweeper=arms``."""
+    """Trains what is missing of a study, below any launcher: ``hydra/sweeper=arms``.
 
-    def __init__(self) -> None:
+    ``pgx sweep`` has made the plan before Hydra makes this sweeper, and says so to it. Any other
+    program over pgx's configs, such as ``pgx train -m hydra/sweeper=arms study=NAME``, leaves the
+    planning to it.
+
+    Args:
+        retry_failed: as ``--retry-failed`` of ``pgx sweep``.
+        replace: as ``--replace``.
+    """
+
+    def __init__(self, retry_failed: bool = False, replace: bool = False) -> None:
+        self.retry_failed, self.replace = retry_failed, replace
         self.launcher: Any = None
+        self.config: Any = None
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -113,31 +125,59 @@ class ArmsSweeper(Sweeper):
         """Make the launcher that the config names."""
         from hydra.core.plugins import Plugins
 
+        self.config = config
         self.launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
 
     def sweep(self, arguments: list[str]) -> Ended | None:
-        """Train what `sweep_through_hydra` was given.
+        """Train what is missing.
 
         Args:
-            arguments: of the command line; the arms' own are in their jobs.
+            arguments: of the command line, ``study=NAME`` among them.
 
         Returns:
-            How the jobs ended; None if an error did end the sweep, which is raised again there.
-        """
-        from pgx.sweep.live import Watch
+            How the jobs ended; None if an error ended the sweep that `sweep_through_hydra` raises.
 
+        Raises:
+            ConfigError: nobody else made the plan, and there is a mistake in what it is made of.
+            RunFailed: nobody else does the talking, and a job did not end well.
+        """
         given = _given.get()
         if given is None:
-            raise ConfigError("hydra/sweeper=arms: use pgx sweep study=NAME")
+            return self._sweep_alone(arguments)
         try:
-            local = isinstance(self.launcher, LocalLauncher)
-            with Watch(given.work, given.console, told=local) as watch:
-                given.ended = self._launch(given.work, watch)
+            given.ended = self._train(given.work, given.console)
         except Exception as error:  # noqa: BLE001 - raised again, out of Hydra's hands
             given.error = error
         return given.ended
+
+    def _sweep_alone(self, arguments: Sequence[str]) -> Ended:
+        from pgx.callbacks import Terminal
+        from pgx.study import write_study
+        from pgx.sweep.asked import PATIENCE_S
+        from pgx.sweep.ending import conclude
+        from pgx.sweep.plan import make_plan
+        from pgx.sweep.request import Request
+
+        hydra = self.config.hydra
+        own = [url.removeprefix("file://") for url in hydra.searchpath if url.startswith("file:")]
+        asked = (tuple(arguments), tuple(map(Path, own)), self.retry_failed, self.replace)
+        plan = make_plan(Request(*asked, patience_s=PATIENCE_S))
+        plan.check()
+        write_study(plan.output, plan.study)
+        launcher = str(hydra.runtime.choices["hydra/launcher"])
+        work = Work(plan.study.name, plan.output, plan.jobs, plan.directories, launcher)
+        ended = self._train(work, Terminal()) if plan.jobs else Ended(())
+        if conclude(work, ended, Terminal()):
+            raise RunFailed(f"not every part of study {work.study} ended well")
+        return ended
+
+    def _train(self, work: Work, console: Console) -> Ended:
+        from pgx.sweep.live import Watch
+
+        with Watch(work, console, told=isinstance(self.launcher, LocalLauncher)) as watch:
+            return self._launch(work, watch)
 
     def _launch(self, work: Work, watch: Watch) -> Ended:
         if isinstance(self.launcher, LocalLauncher):

@@ -12,10 +12,12 @@ from types import SimpleNamespace
 
 import pytest
 from hydra.core.utils import JobReturn, JobStatus
+from omegaconf import OmegaConf
 from rich.console import Console
 
 from pgx.errors import ConfigError, RunFailed
 from pgx.records import episodes, read_part
+from pgx.study import read_study
 from pgx.sweep import sweeper, worker
 from pgx.sweep.ending import conclude
 from pgx.sweep.job import Job, Outcome
@@ -162,9 +164,48 @@ def test_what_a_launcher_raises_leaves_hydra_whole(
         swept(monkeypatch, work, Broken())()
 
 
-def test_the_sweeper_works_for_pgx_sweep_alone() -> None:
-    with pytest.raises(ConfigError, match="use pgx sweep"):
-        ArmsSweeper().sweep(["study=x"])
+STUDY = """
+name: mine
+question: Which rate?
+prediction: The higher one.
+reference: slow
+metric: final
+seeds: 1
+decisions: 300
+arms: {slow: optimizer.learning_rate=0.0001, fast: optimizer.learning_rate=0.01}
+environments: {corridor: {}}
+"""
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_below_any_other_program_the_sweeper_makes_the_plan_itself(
+    here: Path, good: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "own" / "study").mkdir(parents=True)
+    (here / "own" / "study" / "mine.yaml").write_text(STUDY)
+    slow, fast = (
+        Outcome(arm, "corridor", (0,), exit, f"outputs/mine/{arm}", None, 1.0)
+        for arm, exit in (("slow", 0), ("fast", 0 if good else 1))
+    )
+    made = ArmsSweeper()
+    made.launcher = fake = Fake(slow, fast)
+    hydra = {
+        "searchpath": [f"file://{here / 'own'}", "pkg://elsewhere"],
+        "runtime": {"choices": {"hydra/launcher": "joblib"}},
+    }
+    made.config = OmegaConf.create({"hydra": hydra})
+    if good:
+        ended = made.sweep(["study=mine"])
+        assert ended is not None
+        assert ended.outcomes == (slow, fast)
+        assert "next: pgx compare mine" in capsys.readouterr().out
+    else:
+        with pytest.raises(RunFailed, match="not every part of study mine"):
+            made.sweep(["study=mine"])
+        assert "1 of 2 parts done" in capsys.readouterr().out
+    ((_, words),) = fake.asked
+    assert ["arm=slow" in one for one in words] == [True, False]
+    assert read_study(here / "outputs", "mine").trained == ("slow", "fast")
 
 
 def test_a_launcher_that_is_not_installed_is_one_line(
@@ -303,7 +344,11 @@ def test_a_signal_is_the_exit_status(tmp_path: Path) -> None:
     one = outcome(job(tmp_path, "a"), 130, "interrupted by SIGINT")
     code, lines = concluded(tmp_path, Ended((one,), signal.SIGINT))
     assert code == 130
-    assert lines[-2:] == ["0 of 3 parts done", "interrupted by SIGINT: the same command continues"]
+    assert lines == ["0 of 3 parts done", "interrupted by SIGINT: the same command continues"]
+    two = outcome(job(tmp_path, "b"), 1, "seed 3 diverged")
+    code, lines = concluded(tmp_path, Ended((one, two), signal.SIGINT))
+    assert code == 130
+    assert "seed 3 diverged" in lines[1]
 
 
 def test_an_outcome_is_plain_values(tmp_path: Path) -> None:
