@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+import pgx
 from pgx.analysis.model import Analysis, Evidence, Run
 from pgx.errors import ConfigError
 from pgx.study import from_json
@@ -40,7 +41,7 @@ class Shipped:
         against: the arm that the report holds the others against.
         seed: of the generator behind intervals and tests.
         resamples: behind every interval.
-        version: of pgx, which made the report.
+        made_by: versions of what made the report, as `made_by` says it.
         script: SHA-256 of what draws the page's charts.
         altered: one line for every run whose rows are not those that the report was made from.
         episodes: how many rows there are.
@@ -50,10 +51,15 @@ class Shipped:
     against: str
     seed: int
     resamples: int
-    version: str
+    made_by: str
     script: str
     altered: tuple[str, ...]
     episodes: int
+
+
+def made_by() -> str:
+    """The versions that digits and words of a report depend on."""
+    return f"pgx {pgx.__version__}, numpy {np.__version__}"
 
 
 def fingerprint(run: Run) -> str:
@@ -63,21 +69,18 @@ def fingerprint(run: Run) -> str:
     return digest.hexdigest()
 
 
-def write_shipped(
-    directory: Path, evidence: Evidence, analysis: Analysis, version: str, script: str
-) -> None:
+def write_shipped(directory: Path, evidence: Evidence, analysis: Analysis, script: str) -> None:
     """Write the three files; the same evidence gives the same bytes.
 
     Args:
         directory: of the report; it exists.
         evidence: what was recorded.
         analysis: says how it was analysed.
-        version: of pgx.
         script: SHA-256 of what draws the page's charts.
     """
     fields = {
         "format": FORMAT,
-        "pgx": version,
+        "made_by": made_by(),
         "script_sha256": script,
         "analysis": {name: getattr(analysis, name) for name in _HOW},
         "runs": [
@@ -172,7 +175,7 @@ def read_shipped(directory: Path) -> Shipped:
             study, runs, tuple(fields["parts"]), dict(fields["configs"]), tuple(fields["notes"])
         )
         chosen = str(analysis["against"]), int(analysis["seed"]), int(analysis["resamples"])
-        made = str(fields["pgx"]), str(fields["script_sha256"])
+        made = str(fields["made_by"]), str(fields["script_sha256"])
         return Shipped(evidence, *chosen, *made, altered, len(table))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ConfigError(

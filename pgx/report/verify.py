@@ -15,11 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pgx
 from pgx.analysis.numbers import numbers
 from pgx.errors import ConfigError
 from pgx.report.page import page
-from pgx.report.shipped import EPISODES, read_json, read_shipped
+from pgx.report.shipped import EPISODES, made_by, read_json, read_shipped
 from pgx.report.shown import Shown, shown
 from pgx.report.write import NUMBERS, PAGE, TABLES, analysed, written
 
@@ -59,7 +58,7 @@ class Verification:
         texts: of the page compared.
         files: tables compared.
         differences: found.
-        version: of pgx that made it.
+        made_by: versions of what made it.
     """
 
     report: str
@@ -69,7 +68,7 @@ class Verification:
     texts: int = 0
     files: int = 0
     differences: list[Difference] = field(default_factory=list)
-    version: str = ""
+    made_by: str = ""
 
     def lines(self) -> list[str]:
         """For people."""
@@ -83,10 +82,10 @@ class Verification:
         more = len(self.differences) - LISTED
         count = f"{len(self.differences)} difference{'s' * (len(self.differences) != 1)}"
         last = [f"{self.report}: {count}; compared {told}"]
-        if self.version != pgx.__version__:
+        if self.made_by != made_by():
             last.append(
-                f"it was made by pgx {self.version}, and this is {pgx.__version__}: other words "
-                f"are no other numbers; pgx report {self.report} --to DIR draws it anew"
+                f"it was made by {self.made_by}, and this is {made_by()}: words, and draws of "
+                f"resamples, may differ for that; pgx report {self.report} --to DIR draws it anew"
             )
         return [*listed, *([f"… and {more:,} more"] if more > 0 else []), *last]
 
@@ -113,7 +112,7 @@ def verify(report: Path) -> Verification:
     shipped = read_shipped(directory)
     said = read_json(directory / NUMBERS)
     found = Verification(str(directory), len(shipped.evidence.runs), shipped.episodes)
-    found.version = shipped.version
+    found.made_by = shipped.made_by
     found.differences += [Difference(EPISODES, line, "as in runs.json") for line in shipped.altered]
     try:
         analysis = analysed(shipped)

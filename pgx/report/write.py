@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pgx
 from pgx.analysis.analyse import analyse
 from pgx.analysis.model import Analysis, Evidence
 from pgx.analysis.numbers import numbers
@@ -54,7 +53,7 @@ def write_report(
     digest = hashlib.sha256(code.encode()).hexdigest()
     try:
         with _replacing(target) as directory:
-            ship(directory, evidence, analysis, pgx.__version__, digest)
+            ship(directory, evidence, analysis, digest)
             shipped = read_shipped(directory)
             analysis = analysed(shipped)
             write_json(directory / NUMBERS, numbers(analysis))

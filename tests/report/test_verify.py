@@ -192,9 +192,9 @@ def test_files_that_do_not_fit_each_other_are_one_line(copied: Path) -> None:
 
 
 def test_another_version_of_pgx_is_named(copied: Path) -> None:
-    in_file("runs.json", r'"pgx": "[^"]+"', '"pgx": "0.0.1"')(copied)
+    in_file("runs.json", r'"made_by": "[^"]+"', '"made_by": "pgx 0.0.1"')(copied)
     TAMPERED["the verdict"][0](copied)
-    assert "it was made by pgx 0.0.1" in verify(copied).lines()[-1]
+    assert "it was made by pgx 0.0.1, and this is pgx " in verify(copied).lines()[-1]
 
 
 COMMITTED = sorted((ROOT / "experiments").glob("*/report"))
