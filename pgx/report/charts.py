@@ -12,11 +12,17 @@ from typing import Any
 
 from pgx.analysis.model import Analysis
 from pgx.report.data import Rows, arms, datasets, labels
-from pgx.report.looks import apart, colour, config, dashes, word_colour
+from pgx.report.looks import apart, colour, config, dashes, veil, word_colour
 from pgx.study import METRICS
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"  #: a name; nothing is fetched
 HEIGHT = 320  #: of curves and profiles, pixels
+#: what the page's script sets: arms switched off, the one pointed at, room for names
+PARAMS: tuple[dict[str, Any], ...] = (
+    {"name": "off", "value": []},
+    {"name": "focus", "value": ""},
+    {"name": "labelled", "value": False},
+)
 STEP = 28  #: of a row of differences, pixels
 ROOM = 14  #: a direct label takes, pixels
 LONGEST = 30  #: characters of a label in a chart
@@ -74,12 +80,13 @@ def _lines(
         "axis": {"format": y["format"], "title": y["title"], "tickCount": 6},
         "scale": {"domain": list(domain), "nice": False, "zero": False},
     }
+    thin = veil(len({row[0] for row in rows.rows}))
     band = {"y": {**up, "field": "low"}, "y2": {"field": "high"}}
     layers = [
-        {"mark": {"type": "area", "opacity": 0.15}, "encoding": {**band, **_look(analysis)}},
+        {"mark": "area", "encoding": {**band, **_look(analysis), "opacity": _focus(thin)}},
         {
             "mark": {"type": "line", "strokeWidth": 1.8},
-            "encoding": {"y": up, **_look(analysis, dashed=True)},
+            "encoding": {"y": up, **_look(analysis, dashed=True), "opacity": _focus(1)},
         },
         _answering(analysis, rows, up, x, y),
         *([_names(analysis, ends, up)] if ends else []),
@@ -99,6 +106,7 @@ def difference_chart(analysis: Analysis, name: str, rows: Rows) -> Spec:
     up = _arm_rows(analysis, rows)
     look = _look(analysis)
     filled = {"condition": {"test": "datum.decided", **look["color"]}, "value": "var(--paper)"}
+    ends = {"x": {**across, "field": "low"}, "x2": {"field": "high"}}
     marks = {"stroke": look["color"], "fill": filled, "tooltip": _tooltip(DIFFERENCE_HINTS)}
     said = {"align": "left", "baseline": "middle", "dx": 10, "color": "var(--muted)"}
     layers = [
@@ -109,7 +117,7 @@ def difference_chart(analysis: Analysis, name: str, rows: Rows) -> Spec:
         },
         {
             "mark": {"type": "rule", "strokeWidth": 2},
-            "encoding": {"x": {**across, "field": "low"}, "x2": {"field": "high"}, "y": up, **look},
+            "encoding": {**ends, "y": up, **_look(analysis, dashed=True)},
         },
         {
             "mark": {"type": "point", "size": 60, "strokeWidth": 2, "opacity": 1},
@@ -156,7 +164,7 @@ def _spec(layers: Sequence[Spec], title: str) -> Spec:
         "$schema": SCHEMA,
         "usermeta": {"title": title},
         "config": config(),
-        "params": [{"name": "off", "value": []}, {"name": "labelled", "value": False}],
+        "params": [dict(one) for one in PARAMS],
         "width": "container",
         "height": HEIGHT,
         "transform": [{"filter": "indexof(off, datum.arm) < 0"}],
@@ -195,6 +203,12 @@ def _answering(analysis: Analysis, rows: Rows, up: Spec, x: Spec, y: Spec) -> Sp
         "mark": {"type": "point", "filled": True, "size": 55},
         "encoding": {"y": up, **_look(analysis), "opacity": seen, "tooltip": _tooltip(hints)},
     }
+
+
+def _focus(opacity: float) -> Spec:
+    """Opacity of an arm's marks: less while the reader points at another arm's name."""
+    lit = {"test": "!focus || focus === datum.arm", "value": opacity}
+    return {"condition": lit, "value": 0.15 * opacity}
 
 
 def _tooltip(hints: dict[str, str]) -> Spec:

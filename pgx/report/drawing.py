@@ -11,7 +11,7 @@ from pathlib import Path
 from pgx.analysis.model import Analysis
 from pgx.errors import ConfigError
 from pgx.report.captions import caption
-from pgx.report.charts import Spec, charts, short
+from pgx.report.charts import PARAMS, Spec, charts, short
 from pgx.report.data import Rows, arms, datasets, labels
 from pgx.report.looks import painted
 from pgx.tracking.atomic import replacing
@@ -82,7 +82,7 @@ def figure(analysis: Analysis, name: str, spec: Spec, rows: Rows) -> Spec:
     values = rows.values(arms(analysis), labels(analysis))
     size = {"data": {"values": values}, "width": WIDTH, "title": title, "padding": 8}
     whole = {**spec, **size, "background": "white"}
-    whole["params"] = [spec["params"][0], {"name": "labelled", "value": True}]
+    whole["params"] = [*PARAMS[:-1], {"name": "labelled", "value": True}]
     whole["layer"] = [layer for layer in spec["layer"] if "params" not in layer]
     if name.startswith("profiles"):
         names = dict(zip(arms(analysis), map(short, labels(analysis)), strict=True))

@@ -38,17 +38,22 @@ FILE_FONT = "sans-serif"
 
 def colour(place: int) -> str:
     """The colour of the arm at this place, the reference's being place 0."""
-    return f"var(--c{place % len(LIGHT)})"
+    return f"var(--c{_turn(place)})"
 
 
 def word_colour(place: int) -> str:
     """The colour of that arm's name."""
-    return f"var(--w{place % len(LIGHT)})"
+    return f"var(--w{_turn(place)})"
+
+
+def _turn(place: int) -> int:
+    """The colours go round, but for the reference's, which is its own."""
+    return 1 + (place - 1) % (len(LIGHT) - 1) if place else 0
 
 
 def dashes(place: int) -> list[int]:
     """The dashes of its line: every round through the colours has its own."""
-    return DASHES[place // len(LIGHT) % len(DASHES)]
+    return DASHES[max(place - 1, 0) // (len(LIGHT) - 1) % len(DASHES)]
 
 
 def painted(spec: dict[str, Any]) -> dict[str, Any]:
@@ -76,6 +81,7 @@ def config() -> dict[str, Any]:
     plain = {"labelFontWeight": "normal", "titleFontWeight": "normal"}
     text = {"labelFont": FONT, "titleFont": FONT, "labelColor": "var(--muted)"}
     axis = {**plain, **text, "titleColor": "var(--muted)", "labelFontSize": 11, "titleFontSize": 12}
+    zero = {"labelExpr": "datum.value === 0 ? '0' : datum.label"}  # not 0k
     title = {"fontWeight": "normal", "subtitleFontWeight": "normal", "subtitlePadding": 6}
     title |= {"subtitleColor": "var(--muted)", "subtitleFontSize": 10.5}
     lines = {"domainColor": "var(--rule)", "tickColor": "var(--rule)", "gridColor": "var(--grid)"}
@@ -83,13 +89,18 @@ def config() -> dict[str, Any]:
         "background": "transparent",
         "font": FONT,
         "view": {"stroke": None},
-        "axis": {**axis, **lines, "tickSize": 4, "labelPadding": 4, "titlePadding": 8},
+        "axis": {**axis, **lines, **zero, "tickSize": 4, "labelPadding": 4, "titlePadding": 8},
         "axisX": {"grid": False},
         "axisY": {"domain": False, "ticks": False},
         "title": {**title, "fontSize": 13, "color": "var(--ink)"},
         "legend": {**plain, "labelFont": FONT, "labelColor": "var(--ink)", "labelLimit": 240},
         "text": {"font": FONT, "fontSize": 12},
     }
+
+
+def veil(arms: int) -> float:
+    """Opacity of bands: so many of them must not hide what is below."""
+    return 0.16 if arms <= 4 else 0.11 if arms <= 8 else 0.07
 
 
 def apart(places: Sequence[float], room: float, height: float) -> list[float]:

@@ -55,6 +55,13 @@
       off.has(arm) ? off.delete(arm) : off.add(arm);
       show();
     });
+    const focus = (name) => {
+      for (const { view } of drawn.values()) view?.signal("focus", name).runAsync();
+    };
+    for (const enter of ["pointerenter", "focus"]) {
+      button.addEventListener(enter, () => focus(off.has(arm) ? "" : arm));
+    }
+    for (const leave of ["pointerleave", "blur"]) button.addEventListener(leave, () => focus(""));
     button.addEventListener("dblclick", () => {
       off.clear();
       buttons.forEach((other) => other.dataset.arm !== arm && off.add(other.dataset.arm));

@@ -164,7 +164,7 @@ def _legend(analysis: Analysis) -> Html:
         swatch = tag("svg", line, width="24", height="10", aria_hidden="true")
         made.append(tag("button", swatch, label, type="button", data_arm=arm, aria_pressed="true"))
     every = tag("button", "all", type="button", id="every-arm", title="Show every arm")
-    hint = "Click switches an arm off or on, a double click leaves it alone."
+    hint = "Point at an arm to see it; click to switch it off or on, twice to see it alone."
     return tag("div", made, every, class_="legend", title=hint, role="group", aria_label="Arms")
 
 
