@@ -194,8 +194,9 @@ def _origin(evidence: Evidence) -> Html:
         "section",
         tag("h2", "Where it comes from"),
         tag("dl", listed) if listed else tag("p", "No part is recorded."),
-        tag("details", tag("summary", "Every part"), _table("parts", heads, rows))
-        if rows
+        _folded("Every part", _table("parts", heads, rows)) if rows else None,
+        _folded(f"{len(commands)} commands", [tag("p", tag("code", line)) for line in commands])
+        if len(commands) > FEW
         else None,
         id="origin",
     )
@@ -225,7 +226,8 @@ def _distinct(lines: Iterable[str]) -> list[str]:
         counts[line] = counts.get(line, 0) + 1
     if len(counts) == 1:
         return [line for line in counts if line]
-    return [f"{line or 'unknown'} ({count} parts)" for line, count in counts.items()]
+    plural = {line: f"{count} part{'s' * (count > 1)}" for line, count in counts.items()}
+    return [f"{line or 'unknown'} ({parts})" for line, parts in plural.items()]
 
 
 def _pairs(found: Mapping[str, Any] | None) -> str:

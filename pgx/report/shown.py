@@ -80,7 +80,7 @@ class _Reader(HTMLParser):
             self._row, self._cell = "", -1
         if tag in _BLOCKS or tag in ("script", "button", "title"):
             self._flush()
-        if tag == "small":
+        if tag in ("small", "div"):
             self._text.append(" ")
         if tag not in _EMPTY:
             self._open.append((tag, attributes))

@@ -143,6 +143,30 @@ def test_configs_are_told_by_what_they_change() -> None:
     assert "estimator.discount" not in told
 
 
+def test_where_it_comes_from_is_told_once_if_it_is_one() -> None:
+    made = evidence(("total_return", "gae"), 2)
+    texts = shown(of(made)).texts
+    own = [text for place, text in texts.items() if place.startswith("origin, dd")]
+    commit = "c0ffee" * 6 + "cafe"
+    assert own[:4] == [
+        "python 3.11.9, pgx 0.1.0, torch 2.9.1",
+        "A Processor, 2 of 8 cores, 16 GiB",
+        commit,
+        "2026-03-01T10:00:00+00:00 to 2026-03-01T10:02:30+00:00",
+    ]
+    assert own[4] == "10m00s in 4 parts"
+    assert own[5].endswith("pgx sweep study=001_made_up")
+    changed = {"commit": "beef" * 10, "dirty": True}
+    parts = [{**made.parts[0], "git": changed, "command": ["pgx", "x y"]}, *made.parts[1:]]
+    parts += [{**made.parts[1], "git": None, "command": ["pgx", str(i)]} for i in range(3)]
+    texts = shown(of(replace(made, parts=tuple(parts)))).texts
+    told = "\n".join(text for place, text in texts.items() if place.startswith("origin, "))
+    assert f"{'beef' * 10} with uncommitted changes (1 part) {commit} (3 parts)" in told
+    assert "unknown (3 parts)" in told
+    assert "5 commands" in told
+    assert "pgx 'x y' (1 part)" in told
+
+
 def everything_missing(environment: str) -> Evidence:
     arms = ("total_return", "gae")
     gone = {
