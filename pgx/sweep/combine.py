@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import torch
 
 from pgx.config import compose_config
 from pgx.errors import ConfigError, suggest
@@ -63,13 +66,24 @@ def combine(
     listed("command line", [text for text in words.every if key_of(text) != "output"])
     excluded = {(arm, option) for arm, option, _ in file.excluded}
     found = []
-    for arm in file.arms:
-        for setting in file.settings:
-            if (arm.name, setting.option) in excluded:
-                continue
-            overrides = _overrides(file, words, arm, setting, smoke)
-            found.append(_checked(arm.name, setting.option, overrides, seeds, directories))
+    with _one_thread():
+        for arm in file.arms:
+            for setting in file.settings:
+                if (arm.name, setting.option) not in excluded:
+                    own = _overrides(file, words, arm, setting, smoke)
+                    found.append(_checked(arm, setting, own, (file, words, seeds), directories))
     return _in_their_place(found)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Small matrices only: threads that wait for one another take ten times as long."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _check_options(file: StudyFile, directories: Sequence[Path]) -> None:
@@ -103,19 +117,21 @@ def _overrides(
 
 
 def _checked(
-    arm: str,
-    option: str,
+    arm: Arm,
+    setting: Setting,
     overrides: tuple[str, ...],
-    seeds: Sequence[int],
+    asked: tuple[StudyFile, Words, Sequence[int]],
     directories: Sequence[Path],
 ) -> Combination:
-    asked = [*overrides, seeds_word(seeds)]
+    """Compose without the study, which says nothing of the arm and may be long."""
+    file, words, seeds = asked
+    own = ("study=adhoc", f"study.name={spelt(file.name)}", *overrides[len(words.study) :])
     try:
-        config = compose_config(asked, directories)
-        part = make_plan(config, asked)
+        config = compose_config([*own, seeds_word(seeds)], directories)
+        part = make_plan(config, own)
     except ConfigError as error:
-        return Combination(arm, option, overrides, None, str(error))
-    return Combination(arm, option, overrides, part, None, config_hash(config))
+        return Combination(arm.name, setting.option, overrides, None, str(error))
+    return Combination(arm.name, setting.option, overrides, part, None, config_hash(config))
 
 
 def seeds_word(seeds: Sequence[int]) -> str:

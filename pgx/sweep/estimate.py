@@ -196,19 +196,13 @@ def _of(job: Job, costs: Mapping[str, Cost], rates: Mapping[str, Rates]) -> Cost
 def _cost(job: Job, found: Rates) -> Cost:
     """What a stretch of a job's training says about the whole of it."""
     total = job.budget * len(job.seeds)
-    if found.ended:
-        return Cost(
-            found.start_s + found.seconds, _bytes(found, total, 1.0), "measured", found.rate
-        )
+    if found.ended or found.rate <= 0:
+        return Cost(found.start_s + found.seconds, found.bytes_all, "measured", found.rate)
     rate = found.rate * found.rise**0.5
     left = max(0, total - _done(job))
-    size = _bytes(found, total, found.growth**0.5)
-    return Cost(found.start_s + left / max(rate, 1e-9), size, "measured", rate)
-
-
-def _bytes(found: Rates, decisions: int, growth: float) -> float:
-    rows = found.bytes_iterations + found.bytes_episodes / growth
-    return found.bytes_fixed + rows * decisions
+    rows = found.bytes_iterations + found.bytes_episodes / found.growth**0.5
+    size = found.bytes_fixed + rows * total
+    return Cost(found.start_s + left / rate, size, "measured", rate)
 
 
 def _measure(tasks: Sequence[Task], workers: int) -> dict[str, Rates]:

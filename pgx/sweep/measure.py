@@ -55,17 +55,19 @@ class Rates:
         rise: factor by which the rate may still rise while the episodes of an iteration grow
             equally long; 1 where rollouts have a fixed length.
         start_s: a process takes from its start to the first iteration.
+        bytes_all: of the record of this stretch, as a finished part keeps it.
         bytes_fixed: of a part, whatever its length: checkpoint, config, manifest.
         bytes_iterations: per decision, of the rows that iterations write.
         bytes_episodes: per decision, of the rows that episodes write, as long as they are now.
         growth: factor by which episodes may still grow: their limit over their mean length.
-        ended: whether the whole budget was trained; then there is nothing to extrapolate.
+        ended: whether it ended by itself, with its budget or diverged: nothing to extrapolate.
     """
 
     seconds: float
     rate: float
     rise: float
     start_s: float
+    bytes_all: float
     bytes_fixed: float
     bytes_iterations: float
     bytes_episodes: float
@@ -152,13 +154,12 @@ def _rates(plan: PartPlan, part: Part, start_s: float) -> Rates:
         rate=int(late["taken"].sum()) / max(span, 1e-9),
         rise=_rise(plan, recent),
         start_s=start_s,
-        bytes_fixed=float(
-            sum(sizes.values()) - sizes["episodes.parquet"] - sizes["metrics.parquet"]
-        ),
+        bytes_all=sum(sizes.values()),
+        bytes_fixed=sum(sizes.values()) - sizes["episodes.parquet"] - sizes["metrics.parquet"],
         bytes_iterations=sizes["metrics.parquet"] / taken,
         bytes_episodes=per_episode / mean,
         growth=max(1.0, float(limit) / mean),
-        ended=part.status == "finished",
+        ended=part.status != "interrupted",
     )
 
 

@@ -29,6 +29,7 @@ RATES = Rates(
     rate=1000.0,
     rise=4.0,
     start_s=5.0,
+    bytes_all=7000.0,
     bytes_fixed=5000.0,
     bytes_iterations=2.0,
     bytes_episodes=8.0,
@@ -144,7 +145,7 @@ def test_a_part_that_ended_while_it_was_measured_is_not_extrapolated(
     one = job(tmp_path, "a")
     costs, _ = measured([one], plan(tmp_path, one)[1], lambda line: None)
     assert costs[one].seconds == pytest.approx(6.5)
-    assert costs[one].bytes == pytest.approx(5000 + 20_000 * 10.0)
+    assert costs[one].bytes == 7000.0
 
 
 def test_what_a_resumed_part_has_done_costs_nothing_again(

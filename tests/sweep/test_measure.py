@@ -45,3 +45,8 @@ def test_a_budget_that_is_reached_is_the_whole_of_it() -> None:
 def test_what_does_not_fit_is_said() -> None:
     with pytest.raises(ConfigError, match=r"estimator\.discount=3"):
         found("estimator.discount=3")
+
+
+def test_seeds_that_diverge_at_once_have_ended() -> None:
+    rates = found("experiment=reinforce", "optimizer=sgd", "optimizer.learning_rate=1e38")
+    assert rates.ended and rates.rate == 0.0
