@@ -61,16 +61,18 @@ def _show(plan: Plan, asked: Asked) -> int:
     if not as_json:
         show(plan_table(plan), console)
         say(summary(plan), console)
-    found = estimate(plan, work, lambda line: say([line], console))
+    fits = not plan.wrong
+    found = estimate(plan, work, lambda line: say([line], console)) if fits else None
     if as_json:
-        typer.echo(json.dumps(as_plain(plan, found.as_json()), indent=2))
-    else:
+        cost = None if found is None else found.as_json()
+        typer.echo(json.dumps(as_plain(plan, cost), indent=2))
+    elif found is not None:
         say(estimate_lines(found, work), console)
     plan.check()
     return 0
 
 
-def as_plain(plan: Plan, estimate: dict[str, Any]) -> dict[str, Any]:
+def as_plain(plan: Plan, estimate: dict[str, Any] | None) -> dict[str, Any]:
     """The plan in plain values that JSON can hold."""
     jobs = [{**asdict(job), "directory": str(job.directory)} for job in plan.jobs]
     return {

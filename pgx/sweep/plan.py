@@ -73,13 +73,18 @@ class Plan:
     hydra: tuple[str, ...] = ()
     configs: Mapping[tuple[str, str], DictConfig] = field(default_factory=dict, repr=False)
 
+    @property
+    def wrong(self) -> list[Row]:
+        """The rows with which no sweep begins."""
+        return [row for row in self.rows if row.state in WRONG]
+
     def check(self) -> None:
         """Refuse to begin with what cannot end well.
 
         Raises:
             ConfigError: names the first combination that does not fit, and how many there are.
         """
-        wrong = [row for row in self.rows if row.state in WRONG]
+        wrong = self.wrong
         if wrong:
             first = wrong[0]
             where = f"{first.arm} on {first.environment}"
@@ -159,9 +164,13 @@ def _study(
 
 def _extended(study: Study, output: Path) -> Study:
     """The study with what was asked for before: seeds, and what has runs but left the file."""
-    if not (output / study.name / STUDY).exists():
+    path = output / study.name / STUDY
+    if not path.exists():
         return study
-    before = read_study(output, study.name)
+    try:
+        before = read_study(output, study.name)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: is damaged; remove it, and a sweep writes it anew") from error
     held = {path.parts[-3:-1] for path in (output / study.name).glob("*/*/seeds-*")}
     gone = [arm for arm in before.arms if arm not in study.arms]
     gone = [arm for arm in gone if any(name == arm for name, _ in held)]

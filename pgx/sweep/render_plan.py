@@ -10,7 +10,7 @@ from rich.text import Text
 
 from pgx.sweep.estimate import Estimate
 from pgx.sweep.log import plain
-from pgx.sweep.plan import WRONG, Plan, Row
+from pgx.sweep.plan import Plan, Row
 from pgx.sweep.work import Work
 from pgx.tables import duration, plain_table, seed_span
 
@@ -64,9 +64,10 @@ def summary(plan: Plan) -> list[str]:
     if runs["running"]:
         words.append(f"{_count(runs['running'], 'run')} in another process's hands")
     lines = [f"{head}: {', '.join(words)}" if words else head]
-    wrong = sum(row.state in WRONG for row in plan.rows)
-    if wrong:
-        lines.append(f"{_count(wrong, 'row')} of the table must be mended before it begins")
+    if plan.wrong:
+        lines.append(
+            f"{_count(len(plan.wrong), 'row')} of the table must be mended before it begins"
+        )
     elif not plan.jobs:
         lines.append("nothing is missing")
     if runs["failed"]:

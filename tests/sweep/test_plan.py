@@ -263,6 +263,15 @@ def test_a_request_adds_to_the_study_of_earlier_ones() -> None:
     assert planned("seeds=2").study.seeds == (0, 1, 7)
 
 
+def test_a_damaged_study_json_is_named(tmp_path: Path) -> None:
+    write()
+    path = tmp_path / "outputs" / "ladder" / "study.json"
+    path.parent.mkdir(parents=True)
+    path.write_text("{")
+    with pytest.raises(ConfigError, match=r"ladder/study\.json: is damaged; remove it"):
+        planned()
+
+
 def test_an_arm_gone_from_the_file_is_known_as_long_as_it_has_runs() -> None:
     write()
     plan = planned()
