@@ -263,11 +263,16 @@ def _check() -> Html:
         "shows that this page says what the episodes say; that they are what training gave, it "
         "cannot show: for that, train again with the command above."
     )
+    beside = (
+        "Also beside it: figures/ as SVG, PDF and PNG, tables/ as CSV and LaTeX, numbers.json with "
+        "every number unrounded, episodes.parquet, runs.json and study.json."
+    )
     return tag(
         "section",
         tag("h2", "Check it"),
         tag("p", words),
         tag("p", tag("code", "pgx verify report.html")),
         tag("p", more),
+        tag("p", beside, class_="small"),
         id="check",
     )

@@ -7,7 +7,9 @@ explains; a text by nothing.
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 import math
 from collections.abc import Iterator
@@ -126,7 +128,11 @@ def verify(report: Path) -> Verification:
     _page(found, shown(html), again, shipped.script)
     for name, content in files.items():
         found.files += 1
-        _text(found, f"{TABLES}/{name}", _read(directory / TABLES / name), content)
+        where, ours = f"{TABLES}/{name}", _read(directory / TABLES / name)
+        if name.endswith(".csv"):
+            _compare(found, where, _sheet(ours), _sheet(content), TOLERANCE)
+        else:
+            _text(found, where, ours, content)
     return found
 
 
@@ -165,6 +171,23 @@ def _page(found: Verification, seen: Shown, expected: Shown, script: str) -> Non
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _sheet(text: str) -> dict[str, dict[str, Any]]:
+    """A CSV file as line to column to value; numbers as numbers, for they are not rounded."""
+    head, *rows = list(csv.reader(io.StringIO(text, newline=""))) or [[]]
+    lines: dict[str, dict[str, Any]] = {"line 1": {str(i): name for i, name in enumerate(head)}}
+    for number, row in enumerate(rows, 2):
+        names = [*head, *(f"column {i}" for i in range(len(head), len(row)))]
+        lines[f"line {number}"] = dict(zip(names, map(_value, row), strict=False))
+    return lines
+
+
+def _value(cell: str) -> float | str:
+    try:
+        return float(cell)
+    except ValueError:
+        return cell
 
 
 def _text(found: Verification, where: str, seen: str, expected: str) -> None:

@@ -38,6 +38,16 @@ def test_a_change_of_rounding_is_none(copied: Path) -> None:
     assert found.where.endswith("cartpole-v1, metrics, area, summaries, gae, iqm, estimate")
 
 
+def test_rounding_of_a_csv_is_none(copied: Path) -> None:
+    path = copied / "tables" / "figures.csv"
+    before = path.read_text()
+    number = re.search(r"GAE,area,([\d.]+)", before)
+    assert number is not None
+    path.write_text(before.replace(number[1], repr(float(number[1]) * (1 + 1e-13))))
+    assert path.read_text() != before
+    assert verify(copied).differences == []
+
+
 def in_page(pattern: str, instead: str, count: int = 1) -> Callable[[Path], None]:
     def tamper(directory: Path) -> None:
         path = directory / "report.html"
@@ -114,7 +124,16 @@ TAMPERED = {
         in_file("numbers.json", r'"p_adjusted": [\d.]+', '"p_adjusted": 0.001'),
         "numbers.json, environments, cartpole-v1, metrics, area, comparisons",
     ),
-    "a table's CSV": (in_file("tables/comparisons.csv", "undecided", "better"), "line 2"),
+    "a table's CSV": (
+        in_file("tables/comparisons.csv", "undecided", "better"),
+        'tables/comparisons.csv, line 2, verdict: shown "better", recomputed "undecided"',
+    ),
+    "a CSV's number": (
+        in_file("tables/figures.csv", r"(gae,GAE,area,\d+)\.\d", r"\1.99"),
+        "tables/figures.csv, line 4, iqm: shown ",
+    ),
+    "a CSV's row": (in_file("tables/runs.csv", "cartpole-v1,gae.*\n", ""), "runs.csv, line 4"),
+    "a CSV's head": (in_file("tables/runs.csv", "failed", "lost"), "runs.csv, line 1"),
     "a table's LaTeX": (
         in_file("tables/figures-acrobot-v1.tex", r"n = 6", "n = 9"),
         "tables/figures-acrobot-v1.tex, line",
