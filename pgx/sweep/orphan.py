@@ -13,6 +13,20 @@ _OWNER = re.compile(r"process (\d+) on (.+)")
 _WORKER = b"pgx.sweep.worker"  # its parent's number is the next word
 
 
+def owner(directory: Path) -> int | None:
+    """The process on this machine that writes to a part now, if there is one.
+
+    Args:
+        directory: of the part.
+    """
+    try:
+        noted = _OWNER.match((Path(directory) / LOCK).read_text(errors="replace").strip())
+    except OSError:
+        return None
+    here = noted is not None and noted[2] == socket.gethostname()
+    return int(noted[1]) if noted is not None and here and is_live(directory) else None
+
+
 def is_orphaned(directory: Path) -> bool:
     """Whether a part is still being written by a process of a sweep that is no more.
 
@@ -21,16 +35,12 @@ def is_orphaned(directory: Path) -> bool:
     Args:
         directory: of the part.
     """
-    try:
-        owner = _OWNER.match((Path(directory) / LOCK).read_text(errors="replace").strip())
-    except OSError:
+    pid = owner(directory)
+    if pid is None:
         return False
-    if owner is None or owner[2] != socket.gethostname() or not is_live(directory):
-        return False
-    process = PROC / owner[1]
     try:
-        words = (process / "cmdline").read_bytes().split(b"\0")
-        status = (process / "status").read_text()
+        words = (PROC / str(pid) / "cmdline").read_bytes().split(b"\0")
+        status = (PROC / str(pid) / "status").read_text()
     except OSError:  # it has ended in between
         return False
     told = words[words.index(_WORKER) + 1] if _WORKER in words[:-1] else b""

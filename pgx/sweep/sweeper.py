@@ -6,8 +6,11 @@ Hydra imports this with every plugin of its, so that nothing heavy may be import
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +23,7 @@ from pgx.errors import ConfigError, RunFailed
 from pgx.sweep.job import Job, Outcome
 from pgx.sweep.launcher import LocalLauncher, Processes
 from pgx.sweep.log import plain
+from pgx.sweep.orphan import owner
 from pgx.sweep.work import Ended, Work, check_launcher, with_threads
 
 if TYPE_CHECKING:
@@ -186,12 +190,24 @@ class ArmsSweeper(Sweeper):
             done = [one.return_value for one in self.launcher.launch(words, 0)]
             return Ended(tuple(done), processes.received)
         outcomes: list[Outcome] = []
-        for first, batch in _batches(work):
-            words = [with_threads(job.overrides) for job in batch]
-            for job, one in zip(batch, self.launcher.launch(words, first), strict=True):
-                outcomes.append(_outcome(job, one))
-                watch.ended(outcomes[-1])
+        try:
+            for first, batch in _batches(work):
+                words = [with_threads(job.overrides) for job in batch]
+                for job, one in zip(batch, self.launcher.launch(words, first), strict=True):
+                    outcomes.append(_outcome(job, one))
+                    watch.ended(outcomes[-1])
+        except BaseException:  # Ctrl-C and SIGTERM among them
+            _stop(work.jobs)
+            raise
         return Ended(tuple(outcomes))
+
+
+def _stop(jobs: Sequence[Job]) -> None:
+    """End what another launcher has left at work on this machine, each with its checkpoint."""
+    for job in jobs:
+        if pid := owner(job.directory):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
 
 
 def _batches(work: Work) -> Iterator[tuple[int, Sequence[Job]]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ from pgx.sweep.job import Job, Outcome
 from pgx.sweep.sweeper import ArmsSweeper, sweep_through_hydra
 from pgx.sweep.work import Ended, Work
 from pgx.tracking.manifest import Manifest, PartLock
+from tests.conftest import environment
 
 BUDGET = 1500  #: two iterations: what they learned shows in the second
 
@@ -150,6 +152,31 @@ def test_submitit_gets_no_more_jobs_at_once_than_may_run(
         assert [first for first, _ in fake.asked] == batches
         words = [one for _, batch in fake.asked for one in batch]
         assert words == [(*one.overrides, "threads=1") for one in jobs]
+
+
+def test_what_another_launcher_left_at_work_is_ended_with_the_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = job(tmp_path, "a"), job(tmp_path, "b")
+    hold = (
+        "import sys, time; from pathlib import Path; from pgx.tracking.manifest import PartLock\n"
+        "with PartLock(Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(60)"
+    )
+    words = [sys.executable, "-c", hold, str(one.directory)]
+    held = subprocess.Popen(words, env=environment(), stdout=subprocess.PIPE, text=True)
+
+    class Stopped(Fake):
+        def launch(self, words: Sequence[Sequence[str]], first: int) -> list[JobReturn]:
+            assert held.stdout is not None and held.stdout.readline() == "held\n"
+            raise KeyboardInterrupt
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            swept(monkeypatch, Work("s", tmp_path, (one, two), launcher="joblib"), Stopped())()
+        assert held.wait(20) == -signal.SIGTERM
+    finally:
+        held.kill()
+        held.communicate()
 
 
 def test_what_a_launcher_raises_leaves_hydra_whole(
