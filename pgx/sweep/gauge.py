@@ -46,7 +46,8 @@ class Gauge:
         metrics, again = self._metrics.read()
         episodes, too = self._episodes.read()
         if again or too:  # a part that went back to its checkpoint: both files from their start
-            self._metrics.reopen(), self._episodes.reopen()
+            self._metrics.reopen()
+            self._episodes.reopen()
             self._forget()
             (metrics, _), (episodes, _) = self._metrics.read(), self._episodes.read()
         if metrics:
@@ -101,7 +102,8 @@ class Gauge:
 
     def close(self) -> None:
         """Close the files."""
-        self._metrics.close(), self._episodes.close()
+        self._metrics.close()
+        self._episodes.close()
 
 
 class _Rows:

@@ -61,7 +61,7 @@ class Processes:
     """
 
     def __init__(self, work: Work, watch: Watch) -> None:
-        self.work, self._watch = work, watch
+        self.work, self._watch, self._most = work, watch, work.at_a_time
         self._children: list[_Child] = []
         self._told = False
         self.received: int | None = None
@@ -89,7 +89,7 @@ class Processes:
         return outcomes
 
     def _has_room(self, waiting: Sequence[Job]) -> bool:
-        room = len(self._children) < self.work.at_a_time
+        room = len(self._children) < self._most
         return bool(waiting) and room and self.received is None
 
     def _start(self, job: Job) -> Iterator[Outcome]:

@@ -38,7 +38,7 @@ class Watch:
     """
 
     def __init__(self, work: Work, console: Console, told: bool = True) -> None:
-        self._work, self._console, self._told = work, console, told
+        self._at_a_time, self._console, self._told = work.at_a_time, console, told
         self.rows = [Row(job, work.expected.get(job.directory)) for job in work.jobs]
         self._by_key = {_key(row.job): row for row in self.rows}
         self._lock, self._over = threading.Lock(), threading.Event()
@@ -118,11 +118,11 @@ class Watch:
 
     def _show(self, now: float) -> None:
         if self._live is not None:
-            shown = table(self.rows, self._work.at_a_time, self._console)
+            shown = table(self.rows, self._at_a_time, self._console)
             self._live.update(shown, refresh=True)
         elif now - self._shown >= PLAIN_S:
             self._shown = now
-            self._print(totals(self.rows, self._work.at_a_time))
+            self._print(totals(self.rows, self._at_a_time))
 
     def _say(self, line: str) -> None:
         if self._live is None:

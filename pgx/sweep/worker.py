@@ -127,14 +127,14 @@ def train_here(config: DictConfig) -> Outcome:
         except (ConfigError, RunFailed) as error:
             code, line = 2 if isinstance(error, ConfigError) else 1, " ".join(str(error).split())
             print(f"error: {line}", file=log)
-    error = why(plan.directory, os.getpid(), code, line or last_line(path, at))
+    said = line or last_line(path, at)
     return Outcome(
         arm=plan.arm,
         environment=plan.environment,
         seeds=plan.seeds,
         exit=code,
         directory=str(plan.directory),
-        error=error,
+        error=why(plan.directory, os.getpid(), code, said),
         elapsed_s=round(time.monotonic() - begun, 3),
     )
 
