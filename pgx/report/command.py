@@ -34,6 +34,7 @@ def report(
     """One page with figures, tables, and the episodes behind them."""
     from pgx.analysis.words import headline
     from pgx.report.anonymous import scrubbed
+    from pgx.report.markup import one_line
     from pgx.report.write import PAGE, write_report
 
     evidence, target, reference = _evidence(study, against, to, output)
@@ -50,7 +51,7 @@ def report(
             }
         )
     for line in (headline(analysis), *(f"changed: {line}" for line in analysis.changed)):
-        typer.echo(line)
+        typer.echo(one_line(line))
     typer.echo(target / PAGE)
     return 0
 
@@ -76,6 +77,7 @@ def verify(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
 ) -> int:
     """Recompute every number of a report from the episodes shipped with it."""
+    from pgx.report.markup import one_line
     from pgx.report.verify import verify as check
 
     found = check(report)
@@ -83,7 +85,7 @@ def verify(
         _print_json(found.as_json())
     else:
         for line in found.lines():
-            typer.echo(line)
+            typer.echo(one_line(line))
     return int(bool(found.differences))
 
 

@@ -16,6 +16,7 @@ from pgx.report.data import Rows, arms, datasets, labels
 from pgx.report.looks import painted
 from pgx.tracking.atomic import replacing
 
+KINDS = ("svg", "pdf", "png")  #: of files
 SCALE = 2  #: of a PNG
 WIDTH = 560  #: of a chart, pixels
 _RESOURCES = re.compile(rb"(?:^ +/[a-z]+[0-9]+ [0-9]+ 0 R\n){2,}", re.MULTILINE)

@@ -29,6 +29,11 @@ def visible(words: str) -> str:
     return "".join(_shown(sign) for sign in words)
 
 
+def one_line(words: str) -> str:
+    """Text for a terminal: one line, nothing that moves the cursor or changes a colour."""
+    return " ".join(visible(words).split())
+
+
 def _shown(sign: str) -> str:
     if sign in "\n\t":
         return sign

@@ -26,6 +26,7 @@ from pgx.study import METRICS
 
 _HERE = Path(__file__).parent
 
+NO_SCRIPT = "The charts here need JavaScript; figures/, beside this page, holds them as files."
 NOTHING_YET = "Nothing to draw: no runs here that count."
 
 FIGURES = {
@@ -47,6 +48,7 @@ def page(evidence: Evidence, analysis: Analysis, bundle: str) -> str:
     shown = [
         _head(evidence, analysis),
         _legend(analysis) if specs else None,
+        tag("noscript", tag("p", NO_SCRIPT)) if specs else None,
         [_figures(analysis, kind, number, specs) for number, kind in enumerate(FIGURES, 1)],
         _tables(analysis),
         sections(evidence, analysis),
@@ -175,8 +177,9 @@ def _figures(analysis: Analysis, kind: str, number: int, specs: Mapping[str, Any
     for place in analysis.study.places:
         if spec := specs.get(f"{kind}-{place}"):
             size = "chart" if kind == "differences" else "chart tall"
-            shown = tag("div", class_=size, data_chart=f"{kind}-{place}")
             named = f"{place}: {spec['usermeta']['title']}"
+            chart = {"data_chart": f"{kind}-{place}", "role": "img", "aria_label": named}
+            shown = tag("div", class_=size, **chart)
             drawn.append(tag("div", tag("h3", named), shown))
         else:
             drawn.append(tag("div", tag("h3", place), tag("p", NOTHING_YET, class_="small")))

@@ -16,7 +16,7 @@ import numpy as np
 
 import pgx
 from pgx.analysis.model import Analysis, Evidence, Run
-from pgx.errors import ConfigError
+from pgx.errors import ConfigError, check_number
 from pgx.study import from_json
 from pgx.tracking.atomic import replacing
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 EPISODES, STUDY, RUNS = "episodes.parquet", "study.json", "runs.json"
 FORMAT = 1  #: of runs.json
+MOST_RESAMPLES = 1_000_000  #: that a report may ask its reader's machine for
 COLUMNS = ("environment", "arm", "seed", "episode", "decisions", "return_raw")
 
 _HOW = ("against", "seed", "resamples")  #: an analysis follows from these and the evidence
@@ -42,7 +43,6 @@ class Shipped:
         seed: of the generator behind intervals and tests.
         resamples: behind every interval.
         made_by: versions of what made the report, as `made_by` says it.
-        script: SHA-256 of what draws the page's charts.
         altered: one line for every run whose rows are not those that the report was made from.
         episodes: how many rows there are.
     """
@@ -52,7 +52,6 @@ class Shipped:
     seed: int
     resamples: int
     made_by: str
-    script: str
     altered: tuple[str, ...]
     episodes: int
 
@@ -69,19 +68,17 @@ def fingerprint(run: Run) -> str:
     return digest.hexdigest()
 
 
-def write_shipped(directory: Path, evidence: Evidence, analysis: Analysis, script: str) -> None:
+def write_shipped(directory: Path, evidence: Evidence, analysis: Analysis) -> None:
     """Write the three files; the same evidence gives the same bytes.
 
     Args:
         directory: of the report; it exists.
         evidence: what was recorded.
         analysis: says how it was analysed.
-        script: SHA-256 of what draws the page's charts.
     """
     fields = {
         "format": FORMAT,
         "made_by": made_by(),
-        "script_sha256": script,
         "analysis": {name: getattr(analysis, name) for name in _HOW},
         "runs": [
             {
@@ -175,8 +172,8 @@ def read_shipped(directory: Path) -> Shipped:
             study, runs, tuple(fields["parts"]), dict(fields["configs"]), tuple(fields["notes"])
         )
         chosen = str(analysis["against"]), int(analysis["seed"]), int(analysis["resamples"])
-        made = str(fields["made_by"]), str(fields["script_sha256"])
-        return Shipped(evidence, *chosen, *made, altered, len(table))
+        check_number("resamples", chosen[2], least=1, most=MOST_RESAMPLES, whole=True)
+        return Shipped(evidence, *chosen, str(fields["made_by"]), altered, len(table))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ConfigError(
             f"{directory / RUNS}: is damaged ({type(error).__name__}: {error}); {_ADVICE}"

@@ -1,14 +1,13 @@
 """``pgx verify``: a report held against what follows from the episodes that it ships.
 
 Everything is computed again: the numbers, the page's texts cell by cell, the rows of its charts,
-the tables' files. A float may differ by 1e-9 of its size, which another processor's rounding
-explains; a text by nothing.
+the tables' files; a figure's file is only held against its own fingerprint. A float may differ by
+1e-9 of its size, which another processor's rounding explains; a text by nothing.
 """
 
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
 import math
@@ -19,13 +18,25 @@ from typing import Any
 
 from pgx.analysis.numbers import numbers
 from pgx.errors import ConfigError
+from pgx.report.charts import charts
+from pgx.report.drawing import KINDS
 from pgx.report.page import page
 from pgx.report.shipped import EPISODES, made_by, read_json, read_shipped
 from pgx.report.shown import Shown, shown
-from pgx.report.write import NUMBERS, PAGE, TABLES, analysed, written
+from pgx.report.write import (
+    DRAWN,
+    FIGURES,
+    NUMBERS,
+    PAGE,
+    SCRIPT,
+    TABLES,
+    analysed,
+    digest,
+    written,
+)
 
 TOLERANCE = 1e-9  #: of a number's size
-DRAWN = 2e-6  #: of a number in a chart, which has seven digits
+IN_CHARTS = 2e-6  #: of a number in a chart, which has seven digits
 LISTED = 50  #: differences that are printed
 ABSENT = "nothing"
 
@@ -58,7 +69,7 @@ class Verification:
         episodes: that they ended.
         numbers: compared.
         texts: of the page compared.
-        files: tables compared.
+        files: tables and figures compared.
         differences: found.
         made_by: versions of what made it.
     """
@@ -75,8 +86,8 @@ class Verification:
     def lines(self) -> list[str]:
         """For people."""
         told = (
-            f"{self.numbers:,} numbers, {self.texts:,} texts of the page and {self.files} tables, "
-            f"from {self.episodes:,} episodes of {self.runs} runs"
+            f"{self.numbers:,} numbers, {self.texts:,} texts of the page and {self.files} files of "
+            f"tables and figures, from {self.episodes:,} episodes of {self.runs} runs"
         )
         if not self.differences:
             return [f"{self.report}: verified: {told}"]
@@ -112,7 +123,7 @@ def verify(report: Path) -> Verification:
     directory = report if report.is_dir() else report.parent
     html = _read(report if report.suffix == ".html" else directory / PAGE)
     shipped = read_shipped(directory)
-    said = read_json(directory / NUMBERS)
+    said, drawn = read_json(directory / NUMBERS), read_json(directory / DRAWN)
     found = Verification(str(directory), len(shipped.evidence.runs), shipped.episodes)
     found.made_by = shipped.made_by
     found.differences += [Difference(EPISODES, line, "as in runs.json") for line in shipped.altered]
@@ -120,12 +131,13 @@ def verify(report: Path) -> Verification:
         analysis = analysed(shipped)
         expected = json.loads(json.dumps(numbers(analysis)))
         again, files = shown(page(shipped.evidence, analysis, "")), written(analysis)
+        figures = [f"{FIGURES}/{name}.{kind}" for name in charts(analysis) for kind in KINDS]
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         if shipped.altered:  # enough is said
             return found
         raise ConfigError(f"{directory}: its files do not fit each other ({error})") from error
     _compare(found, NUMBERS, said, expected, TOLERANCE)
-    _page(found, shown(html), again, shipped.script)
+    _page(found, shown(html), again, str(drawn.get(SCRIPT, ABSENT)))
     for name, content in files.items():
         found.files += 1
         where, ours = f"{TABLES}/{name}", _read(directory / TABLES / name)
@@ -133,15 +145,26 @@ def verify(report: Path) -> Verification:
             _compare(found, where, _sheet(ours), _sheet(content), TOLERANCE)
         else:
             _text(found, where, ours, content)
+    for name in figures:  # drawn, not computed: as it was when it was made
+        found.files += 1
+        if digest(_bytes(directory / name)) != drawn.get(name):
+            found.differences.append(Difference(name, "another figure", "the one that was drawn"))
     return found
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: is missing; ask for the whole directory again") from error
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error}); ask for it again") from error
 
 
 def _read(path: Path) -> str:
     try:
-        return path.read_bytes().decode()
-    except FileNotFoundError as error:
-        raise ConfigError(f"{path}: is missing; ask for the whole directory again") from error
-    except (OSError, UnicodeDecodeError) as error:
+        return _bytes(path).decode()
+    except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: cannot be read ({error}); ask for it again") from error
 
 
@@ -150,16 +173,16 @@ def _page(found: Verification, seen: Shown, expected: Shown, script: str) -> Non
     for name in (*seen.damaged, *sorted(expected.held.keys() - seen.held.keys())):
         found.differences.append(Difference(f"{PAGE}, {name}", "no JSON that can be read", "JSON"))
     for name in expected.held.keys() & seen.held.keys() - set(seen.damaged):
-        tolerance = TOLERANCE if name == "numbers" else DRAWN
+        tolerance = TOLERANCE if name == "numbers" else IN_CHARTS
         _compare(found, f"{PAGE}, {name}", seen.held[name], expected.held[name], tolerance)
     for place in {**expected.texts, **seen.texts}:
         found.texts += 1
         ours, theirs = seen.texts.get(place, ABSENT), expected.texts.get(place, ABSENT)
         if ours != theirs:
             found.differences.append(Difference(f"{PAGE}, {place}", ours, theirs))
-    scripts = [script, *map(_digest, expected.scripts[1:])] if expected.scripts else []
+    ours, theirs = ([digest(code.encode()) for code in one.scripts] for one in (seen, expected))
     for name, same in (
-        ("script", [*map(_digest, seen.scripts)] == scripts),
+        ("script", ours == [script, *theirs[1:]][: len(theirs)]),
         ("style", seen.styles == expected.styles),
         ("elements", seen.elements == expected.elements),
     ):
@@ -167,10 +190,6 @@ def _page(found: Verification, seen: Shown, expected: Shown, script: str) -> Non
             found.differences.append(Difference(f"{PAGE}, {name}", "others", "the report's own"))
     for attribute in seen.foreign:
         found.differences.append(Difference(f"{PAGE}, attribute", attribute, ABSENT))
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _sheet(text: str) -> dict[str, dict[str, Any]]:

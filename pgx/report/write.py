@@ -21,8 +21,10 @@ from pgx.report.tables import as_csv, as_latex, records, tables
 from pgx.stats.bootstrap import RESAMPLES
 from pgx.tracking.atomic import replacing
 
-PAGE, NUMBERS, FIGURES, TABLES = "report.html", "numbers.json", "figures", "tables"
-ENTRIES = frozenset((PAGE, NUMBERS, FIGURES, TABLES, EPISODES, STUDY, RUNS))
+PAGE, NUMBERS, DRAWN = "report.html", "numbers.json", "drawn.json"
+FIGURES, TABLES = "figures", "tables"
+SCRIPT = "script"  #: in `DRAWN`, what draws the page's charts
+ENTRIES = frozenset((PAGE, NUMBERS, DRAWN, FIGURES, TABLES, EPISODES, STUDY, RUNS))
 
 
 def write_report(
@@ -50,20 +52,26 @@ def write_report(
     """
     check_installed()
     analysis, code = analyse(evidence, against, seed, resamples), bundle()
-    digest = hashlib.sha256(code.encode()).hexdigest()
     try:
         with _replacing(target) as directory:
-            ship(directory, evidence, analysis, digest)
+            ship(directory, evidence, analysis)
             shipped = read_shipped(directory)
             analysis = analysed(shipped)
             write_json(directory / NUMBERS, numbers(analysis))
             for name, content in written(analysis).items():
                 _write(directory / TABLES / name, content)
             _write(directory / PAGE, page(shipped.evidence, analysis, code))
-            draw(analysis, directory / FIGURES)
+            made = {f"{FIGURES}/{path.name}": path for path in draw(analysis, directory / FIGURES)}
+            digests = {name: digest(path.read_bytes()) for name, path in made.items()}
+            write_json(directory / DRAWN, {SCRIPT: digest(code.encode()), **digests})
     except OSError as error:
         raise ConfigError(f"--to: {target} cannot be written ({error.strerror})") from error
     return analysis
+
+
+def digest(content: bytes) -> str:
+    """SHA-256, for what cannot be made again without what draws."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def analysed(shipped: Shipped) -> Analysis:

@@ -16,7 +16,7 @@ from tests.report.fabricated import evidence, lost
 
 
 def shipped(made: Evidence, directory: Path) -> Evidence:
-    write_shipped(directory, made, analyse(made, resamples=10), "0" * 64)
+    write_shipped(directory, made, analyse(made, resamples=10))
     read = read_shipped(directory)
     assert read.altered == ()
     assert (read.against, read.seed, read.resamples) == (made.study.reference, 0, 10)

@@ -20,7 +20,7 @@ def test_it_verifies_wherever_it_lies(report: Path, copied: Path) -> None:
     for place in (report, copied, copied / "report.html", copied / "runs.json"):
         found = verify(place)
         assert found.differences == []
-        assert (found.runs, found.episodes, found.files) == (2 * 3 * 6, 2 * 3 * 6 * 40, 9)
+        assert (found.runs, found.episodes, found.files) == (2 * 3 * 6, 2 * 3 * 6 * 40, 9 + 18)
         assert found.numbers > 10_000
         assert found.texts > 200
 
@@ -132,6 +132,10 @@ TAMPERED = {
         in_file("tables/figures.csv", r"(gae,GAE,area,\d+)\.\d", r"\1.99"),
         "tables/figures.csv, line 4, iqm: shown ",
     ),
+    "a figure": (
+        in_file("figures/curves-cartpole-v1.svg", ">400<", ">900<"),
+        "figures/curves-cartpole-v1.svg: shown another figure",
+    ),
     "a CSV's row": (in_file("tables/runs.csv", "cartpole-v1,gae.*\n", ""), "runs.csv, line 4"),
     "a CSV's head": (in_file("tables/runs.csv", "failed", "lost"), "runs.csv, line 1"),
     "a table's LaTeX": (
@@ -186,7 +190,18 @@ def test_the_command_lists_differences_and_exits_1(
 
 
 @pytest.mark.parametrize(
-    "name", ["report.html", "numbers.json", "runs.json", "study.json", "episodes.parquet"]
+    "name",
+    ["figures/curves-cartpole-v1.pdf", "tables/runs.csv"],
+)
+def test_a_missing_file_of_a_report_is_named(copied: Path, name: str) -> None:
+    (copied / name).unlink()
+    with pytest.raises(ConfigError, match=f"{name}: is missing"):
+        verify(copied)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["report.html", "numbers.json", "runs.json", "study.json", "episodes.parquet", "drawn.json"],
 )
 def test_what_is_damaged_or_missing_is_one_line(
     copied: Path, name: str, capsys: pytest.CaptureFixture[str]
@@ -208,6 +223,18 @@ def test_files_that_do_not_fit_each_other_are_one_line(copied: Path) -> None:
         verify(copied)
     with pytest.raises(ConfigError, match="there is no such report"):
         verify(copied / "elsewhere")
+
+
+def test_a_hostile_report_cannot_take_over_the_terminal_or_the_machine(
+    copied: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    in_page("undecided at 6 runs", "\x1b[2J\u202eretteb")(copied)
+    assert main(["verify", str(copied)]) == 1
+    assert "shown On cartpole-v1" in (said := capsys.readouterr().out)
+    assert not {"\x1b", "\u202e"} & set(said)
+    in_file("runs.json", '"resamples": 200', '"resamples": 1000000000000')(copied)
+    assert main(["verify", str(copied)]) == 2
+    assert "resamples=1000000000000: choose a whole number" in capsys.readouterr().err
 
 
 def test_another_version_of_pgx_is_named(copied: Path) -> None:

@@ -32,7 +32,14 @@ def test_everything_is_there(report: Path) -> None:
         for place in ("cartpole-v1", "acrobot-v1")
     }
     tables |= {f"tables/{name}.csv" for name in ("figures", "comparisons", "runs", "aggregates")}
-    rest = {"report.html", "numbers.json", "runs.json", "study.json", "episodes.parquet"}
+    rest = {
+        "report.html",
+        "drawn.json",
+        "numbers.json",
+        "runs.json",
+        "study.json",
+        "episodes.parquet",
+    }
     found = files(report)
     assert found.keys() == charts | tables | {"tables/aggregates.tex"} | rest
     for name in charts:
