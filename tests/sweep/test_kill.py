@@ -35,7 +35,7 @@ prediction: Every row of it.
 reference: a2c
 metric: final
 seeds: {list(SEEDS)}
-decisions: 12000
+decisions: 8000
 base: [estimator.horizon=8, environment.slots=2, checkpoint_every=0.05]
 arms: {ARMS}
 environments: {{cartpole: {{}}}}
@@ -137,7 +137,7 @@ def test_killed_at_five_random_moments_it_equals_parts_trained_alone(folder: Pat
 
 def alone(folder: Path, arm: str) -> Part:
     """The same part as ``pgx train`` makes it in this process, without any interruption."""
-    base = ["estimator.horizon=8", "environment.slots=2", "decisions=12000", "threads=1"]
+    base = ["estimator.horizon=8", "environment.slots=2", "decisions=8000", "threads=1"]
     words = [*ARMS[arm], *base, f"arm={arm}", f"seeds={list(SEEDS)}", f"output={folder}/alone"]
     before = signal.getsignal(signal.SIGTERM)
     assert main(["train", *words]) == 0

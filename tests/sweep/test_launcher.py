@@ -52,6 +52,7 @@ elif does == "show":
     note(str("WANDB_SERVICE" in os.environ))
     note(words["threads"])
     note(str(int(sys.argv[1]) == os.getppid()))
+    note(words.get("--config-dir", "none"))
 elif does.startswith("kill"):
     os.kill(os.getpid(), int(does[4:]))
 elif does.startswith("exit"):
@@ -124,10 +125,11 @@ def test_a_process_is_told_its_threads_its_parent_and_nothing_of_a_wandb_service
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WANDB_SERVICE", "2-1-tcp-localhost-1")
-    run(work(tmp_path, job(tmp_path, "a", "show"), job(tmp_path, "b", "show", "threads=2")))
+    jobs = (job(tmp_path, "a", "show"), job(tmp_path, "b", "show", "threads=2"))
+    run(work(tmp_path, *jobs, directories=(tmp_path / "own",)))
     said = sorted(notes(tmp_path))
     assert [line for line in said if line.startswith("a ")] == sorted(
-        ["a begins", "a 1 1", "a False", "a 1", "a True", "a ends"]
+        ["a begins", "a 1 1", "a False", "a 1", "a True", f"a {tmp_path / 'own'}", "a ends"]
     )
     assert "b 2 2" in said
 
