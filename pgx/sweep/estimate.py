@@ -1,13 +1,13 @@
 """What a plan will cost in time and disk, and what that is based on.
 
 Best are finished parts of the same config and number of seeds, trained on this hardware: their
-rate. Where there is none, the arm is trained for a few seconds (`pgx.sweep.measure`) and the rate
-of the second half of that stretch is extrapolated. Rates change while an arm learns. Where an
-iteration is a set of complete episodes, slots whose episode has ended wait for the longest one; if
-all grow to the same length, as on CartPole, the rate rises by up to m = longest / mean. How far it
-will is not known before, so √m is taken: the estimate is off by no more than √m either way. The
-rows of episodes become fewer as episodes grow, by up to the limit over the mean length; the square
-root is taken there as well.
+rate. Where there is none, the arm is trained for a few seconds (`pgx.sweep.measure`), and what is
+left of it is reckoned at the rate of the second half of that stretch. Rates change while an arm
+learns. Where an iteration is a set of complete episodes, slots whose episode has ended wait for the
+longest one; if all grow to the same length, as on CartPole, the rate rises by up to m = longest /
+mean. How far it will is not known before, so √m is taken: off by no more than √m either way. The
+rows of episodes become fewer as episodes grow, by up to their limit over their mean length; the
+square root is taken there as well.
 """
 
 from __future__ import annotations
@@ -48,13 +48,15 @@ class Cost:
         seconds: of its process.
         bytes: of its finished record.
         basis: ``recorded``, ``measured``, ``median`` or ``unknown``.
-        rate: decisions per second, summed over replicas.
+        rate: decisions per second as recorded or measured, summed over replicas.
+        faster: factor by which what is left is reckoned to go faster.
     """
 
     seconds: float
     bytes: float
     basis: str
     rate: float = 0.0
+    faster: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -198,11 +200,15 @@ def _cost(job: Job, found: Rates) -> Cost:
     total = job.budget * len(job.seeds)
     if found.ended or found.rate <= 0:
         return Cost(found.start_s + found.seconds, found.bytes_all, "measured", found.rate)
-    rate = found.rate * found.rise**0.5
-    left = max(0, total - _done(job))
+    faster = found.rise**0.5
+    rate = found.rate * faster
+    if job.action == "resume":  # further on than the stretch was
+        seconds = max(0, total - _done(job)) / rate
+    else:
+        seconds = found.seconds + max(0, total - found.taken) / rate
     rows = found.bytes_iterations + found.bytes_episodes / found.growth**0.5
     size = found.bytes_fixed + rows * total
-    return Cost(found.start_s + left / rate, size, "measured", rate)
+    return Cost(found.start_s + seconds, size, "measured", found.rate, faster)
 
 
 def _measure(tasks: Sequence[Task], workers: int) -> dict[str, Rates]:
@@ -246,6 +252,9 @@ def _measured_lines(costs: Sequence[Cost], seconds: float) -> list[str]:
     lines = []
     if own := by["measured"]:
         lines.append(f"measured: {_span(own)} over {seconds:.0f} s, {_parts(len(own))}")
+    if growing := [cost.faster for cost in own if cost.faster > 1.05]:
+        most = f"{max(growing):.1f} times as fast"
+        lines.append(f"{_parts(len(growing))} of complete episodes, which grow: up to {most}")
     if rest := by["median"]:
         lines.append(f"the median of these for {len(rest)} more")
     if unknown := len(costs) - len(own) - len(rest):

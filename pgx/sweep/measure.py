@@ -51,6 +51,7 @@ class Rates:
 
     Args:
         seconds: it lasted.
+        taken: decisions in it, summed over replicas.
         rate: decisions per second in its second half, summed over replicas.
         rise: factor by which the rate may still rise while the episodes of an iteration grow
             equally long; 1 where rollouts have a fixed length.
@@ -64,6 +65,7 @@ class Rates:
     """
 
     seconds: float
+    taken: int
     rate: float
     rise: float
     start_s: float
@@ -143,7 +145,7 @@ def _rates(plan: PartPlan, part: Part, start_s: float) -> Rates:
     evaluates = plan.config.evaluation.every is not None
     FileTracker(part.path, part.seeds, 1, evaluates).finish()  # as big as it will be
     sizes = {path.name: path.stat().st_size for path in part.path.rglob("*") if path.is_file()}
-    taken = max(1, int(by["taken"].sum()))
+    taken = int(by["taken"].sum())
     recent = ends.filter(pl.col("wall_s") > wall / 2)
     lengths = recent["length"] if len(recent) else ends["length"]
     mean = float(lengths.mean() or 1.0)  # type: ignore[arg-type]
@@ -151,12 +153,13 @@ def _rates(plan: PartPlan, part: Part, start_s: float) -> Rates:
     per_episode = sizes["episodes.parquet"] / max(1, len(ends))
     return Rates(
         seconds=wall,
+        taken=taken,
         rate=int(late["taken"].sum()) / max(span, 1e-9),
         rise=_rise(plan, recent),
         start_s=start_s,
         bytes_all=sum(sizes.values()),
         bytes_fixed=sum(sizes.values()) - sizes["episodes.parquet"] - sizes["metrics.parquet"],
-        bytes_iterations=sizes["metrics.parquet"] / taken,
+        bytes_iterations=sizes["metrics.parquet"] / max(1, taken),
         bytes_episodes=per_episode / mean,
         growth=max(1.0, float(limit) / mean),
         ended=part.status != "interrupted",
