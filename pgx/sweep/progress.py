@@ -141,7 +141,7 @@ def totals(rows: Sequence[Row], at_a_time: int, width: int = 10_000) -> str:
     They stand in one line where a terminal of this width has room for that.
     """
     states = [row.state for row in rows]
-    counts = [f"{states.count('finished')} of {len(rows)} parts done"]
+    counts = [f"{states.count('finished')} of {_parts(rows)} done"]
     for state in ("running", "waiting", "interrupted", "failed"):
         if count := states.count(state):
             counts.append(f"{count} {state}")
@@ -153,6 +153,10 @@ def totals(rows: Sequence[Row], at_a_time: int, width: int = 10_000) -> str:
         pace.append(f"{duration(left)} left" if left is not None else "time left not known yet")
     line = ", ".join([*counts, *pace])
     return line if len(line) <= width else ", ".join(counts) + "\n" + ", ".join(pace)
+
+
+def _parts(rows: Sequence[Row]) -> str:
+    return f"{len(rows)} part{'' if len(rows) == 1 else 's'}"
 
 
 def said(row: Row) -> str:
@@ -198,7 +202,7 @@ def table(rows: Sequence[Row], at_a_time: int, console: Console) -> RenderableTy
 
 
 def _title(rows: Sequence[Row], places: Collection[str], budgets: Collection[int]) -> str:
-    text = f"{len(rows)} part{'s' * (len(rows) != 1)}"
+    text = _parts(rows)
     if len(places) == 1:
         text += f" on {next(iter(places))}"
     return text if len(budgets) > 1 else f"{text}, {next(iter(budgets)):,} decisions per seed"

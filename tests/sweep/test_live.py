@@ -206,7 +206,7 @@ def test_on_a_terminal_one_table_is_drawn_over_and_over(tmp_path: Path) -> None:
     assert "begins" not in text
     assert "SIGINT: waits" in text
     last = re.split(r"1 part on cartpole-v1", text)[-1]
-    assert "1 of 1 parts done" in last
+    assert "1 of 1 part done" in last
     assert "in 1m05s" in last
 
 
