@@ -6,6 +6,7 @@ The command line imports this module; what the command needs is imported when it
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
     """
     from pgx.sweep.work import check_launcher
 
-    asked = parse(arguments)
+    begun, asked = time.monotonic(), parse(arguments)
     check_launcher(asked.launcher or "local")
     if "--smoke" in asked.flags:
         from pgx.sweep.smoke import smoke
@@ -45,12 +46,12 @@ def main(arguments: Sequence[str]) -> int:
 
     plan = make_plan(asked.request)
     if "--dry-run" in asked.flags:
-        return _show(plan, asked)
+        return _show(plan, asked, time.monotonic() - begun)
     plan.check()
     return _train(plan, asked)
 
 
-def _show(plan: Plan, asked: Asked) -> int:
+def _show(plan: Plan, asked: Asked, planned_s: float) -> int:
     """``--dry-run``: the table of parts and what they will cost; nothing is written."""
     from pgx.sweep.estimate import estimate
     from pgx.sweep.render_plan import estimate_lines, plan_table, summary
@@ -62,7 +63,7 @@ def _show(plan: Plan, asked: Asked) -> int:
         show(plan_table(plan), console)
         say(summary(plan), console)
     fits = not plan.wrong
-    found = estimate(plan, work, lambda line: say([line], console)) if fits else None
+    found = estimate(plan, work, lambda line: say([line], console), planned_s) if fits else None
     if as_json:
         cost = None if found is None else found.as_json()
         typer.echo(json.dumps(as_plain(plan, cost), indent=2))

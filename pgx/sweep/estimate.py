@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -34,7 +34,7 @@ from pgx.sweep.plan import Plan
 from pgx.sweep.work import Work, with_threads
 from pgx.tracking.provenance import hardware
 
-START_S = 6.0  #: from a process's start to its first iteration, where it is not measured
+AROUND_S = 6.0  #: of a process before its first iteration and after its last, if not measured
 STRETCH_S = (1.0, 4.0)  #: least and most of a measured stretch
 ALL_S = 40.0  #: that measuring may take, process starts aside
 MOST = 40  #: arms and environments that are measured; others take the median of those
@@ -81,13 +81,16 @@ class Estimate:
         return {**asdict(self), "basis": list(self.basis), "parts": parts}
 
 
-def estimate(plan: Plan, work: Work, say: Callable[[str], None]) -> Estimate:
+def estimate(
+    plan: Plan, work: Work, say: Callable[[str], None], planned_s: float = 0.0
+) -> Estimate:
     """What the jobs of a plan will cost; what is not recorded is measured.
 
     Args:
         plan: what is to be trained.
         work: the same jobs, and how many run at a time.
         say: is told what takes a while.
+        planned_s: seconds that the plan took, which the sweep will take again.
     """
     parts = dict(recorded(plan))
     rest = [job for job in work.jobs if job.directory not in parts]
@@ -101,7 +104,8 @@ def estimate(plan: Plan, work: Work, say: Callable[[str], None]) -> Estimate:
     costs = [parts[job.directory] for job in work.jobs]
     spans = [cost.seconds for cost in costs]
     total = sum(cost.bytes for cost in costs)
-    return Estimate(makespan(spans, work.at_a_time), total, tuple(basis), parts)
+    seconds = makespan(spans, work.at_a_time) + (planned_s if spans else 0.0)
+    return Estimate(seconds, total, tuple(basis), parts)
 
 
 def makespan(seconds: Sequence[float], at_a_time: int) -> float:
@@ -143,7 +147,7 @@ def _as_before(job: Job, alike: Sequence[Part]) -> Cost:
     rate = sum(taken) / max(1e-9, sum(part.manifest["elapsed_s"] for part in alike))
     written = sum(f.stat().st_size for p in alike for f in p.path.rglob("*") if f.is_file())
     left = max(0, job.budget * len(job.seeds) - _done(job))
-    return Cost(START_S + left / rate, written / len(alike), "recorded", rate)
+    return Cost(AROUND_S + left / rate, written / len(alike), "recorded", rate)
 
 
 def _taken(part: Part) -> int:
@@ -176,6 +180,8 @@ def measured(
         for key in chosen
     ]
     rates = _measure(tasks, workers)
+    most = max((found.around_s for found in rates.values()), default=0.0)  # imports are done once
+    rates = {key: replace(found, around_s=most) for key, found in rates.items()}
     costs = {key: _cost(kinds[key], found) for key, found in rates.items()}
     return {job: _of(job, costs, rates) for job in jobs}, seconds
 
@@ -199,7 +205,7 @@ def _cost(job: Job, found: Rates) -> Cost:
     """What a stretch of a job's training says about the whole of it."""
     total = job.budget * len(job.seeds)
     if found.ended or found.rate <= 0:
-        return Cost(found.start_s + found.seconds, found.bytes_all, "measured", found.rate)
+        return Cost(found.around_s + found.seconds, found.bytes_all, "measured", found.rate)
     faster = found.rise**0.5
     rate = found.rate * faster
     if job.action == "resume":  # further on than the stretch was
@@ -208,7 +214,7 @@ def _cost(job: Job, found: Rates) -> Cost:
         seconds = found.seconds + max(0, total - found.taken) / rate
     rows = found.bytes_iterations + found.bytes_episodes / found.growth**0.5
     size = found.bytes_fixed + rows * total
-    return Cost(found.start_s + seconds, size, "measured", found.rate, faster)
+    return Cost(found.around_s + seconds, size, "measured", found.rate, faster)
 
 
 def _measure(tasks: Sequence[Task], workers: int) -> dict[str, Rates]:

@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,26 +55,26 @@ class Rates:
         rate: decisions per second in its second half, summed over replicas.
         rise: factor by which the rate may still rise while the episodes of an iteration grow
             equally long; 1 where rollouts have a fixed length.
-        start_s: a process takes from its start to the first iteration.
         bytes_all: of the record of this stretch, as a finished part keeps it.
         bytes_fixed: of a part, whatever its length: checkpoint, config, manifest.
         bytes_iterations: per decision, of the rows that iterations write.
         bytes_episodes: per decision, of the rows that episodes write, as long as they are now.
         growth: factor by which episodes may still grow: their limit over their mean length.
         ended: whether it ended by itself, with its budget or diverged: nothing to extrapolate.
+        around_s: a process takes before its first iteration and after its last.
     """
 
     seconds: float
     taken: int
     rate: float
     rise: float
-    start_s: float
     bytes_all: float
     bytes_fixed: float
     bytes_iterations: float
     bytes_episodes: float
     growth: float
     ended: bool
+    around_s: float = 0.0
 
 
 def measure(task: Task, imported_s: float) -> Rates:
@@ -111,10 +111,10 @@ def measure(task: Task, imported_s: float) -> Rates:
             over.set()
             stop.join()
             signal.signal(signal.SIGTERM, before)
-        took = time.monotonic() - begun
         part = read_part(plan.directory)
-        trained = part.manifest["elapsed_s"]
-        return _rates(plan, part, imported_s + max(0.0, took - trained))
+        found = _rates(plan, part)  # reads the rows, as a process does at its end
+        around = time.monotonic() - begun - part.manifest["elapsed_s"]
+        return replace(found, around_s=imported_s + max(0.0, around))
 
 
 def _stop(directory: Path, seconds: float, over: threading.Event) -> None:
@@ -126,7 +126,7 @@ def _stop(directory: Path, seconds: float, over: threading.Event) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _rates(plan: PartPlan, part: Part, start_s: float) -> Rates:
+def _rates(plan: PartPlan, part: Part) -> Rates:
     import polars as pl
 
     from pgx.records import episodes, metrics
@@ -156,7 +156,6 @@ def _rates(plan: PartPlan, part: Part, start_s: float) -> Rates:
         taken=taken,
         rate=int(late["taken"].sum()) / max(span, 1e-9),
         rise=_rise(plan, recent),
-        start_s=start_s,
         bytes_all=sum(sizes.values()),
         bytes_fixed=sum(sizes.values()) - sizes["episodes.parquet"] - sizes["metrics.parquet"],
         bytes_iterations=sizes["metrics.parquet"] / max(1, taken),

@@ -36,11 +36,10 @@ def plan_table(plan: Plan) -> Table:
     """A line for every stretch of seeds: arm, environment, seeds, what is to be done."""
     table = plain_table("arm", "environment", "seeds", "state")
     for row in plan.rows:
-        state = Text(row.state, style=_COLOURS[row.state])
+        state = Text()
+        state.append(row.state, style=_COLOURS[row.state])
         if row.why:
-            state.append(
-                f" {plain(row.why)}" if row.state == "duplicate" else f": {plain(row.why)}"
-            )
+            state.append(f"{'' if row.state == 'duplicate' else ':'} {plain(row.why)}")
         table.add_row(row.arm, row.environment, seed_span(row.seeds), state)
     return table
 

@@ -79,7 +79,8 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[Work]:
 
 @pytest.fixture(autouse=True)
 def _unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fake(plan: Plan, work: Work, say: Any) -> Estimate:
+    def fake(plan: Plan, work: Work, say: Any, planned_s: float) -> Estimate:
+        assert planned_s > 0
         return Estimate(90.0, 2e6, ("measured: 5 decisions/s",), {})
 
     monkeypatch.setattr(estimate, "estimate", fake)

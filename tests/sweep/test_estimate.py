@@ -29,7 +29,7 @@ RATES = Rates(
     taken=2000,
     rate=1000.0,
     rise=4.0,
-    start_s=5.0,
+    around_s=5.0,
     bytes_all=7000.0,
     bytes_fixed=5000.0,
     bytes_iterations=2.0,
@@ -95,7 +95,7 @@ def test_a_finished_part_of_the_same_kind_tells_the_rate(tmp_path: Path) -> None
     record(before, elapsed_s=40.0)
     cost = recorded(plan(tmp_path, now)[0])[now.directory]
     assert cost.rate == pytest.approx(20_000 / 40.0)
-    assert (cost.basis, cost.seconds) == ("recorded", pytest.approx(module.START_S + 40.0))
+    assert (cost.basis, cost.seconds) == ("recorded", pytest.approx(module.AROUND_S + 40.0))
     assert 3000 < cost.bytes < 30_000
 
 
@@ -124,20 +124,20 @@ def test_a_measured_rate_is_extrapolated_and_named(
     jobs = [job(tmp_path, "a"), job(tmp_path, "b"), job(tmp_path, "c", key="a")]
     said: list[str] = []
     made, work = plan(tmp_path, *jobs)
-    found = estimate(made, work, said.append)
+    found = estimate(made, work, said.append, planned_s=7.0)
     ((tasks, workers),) = asked
     assert [task.overrides[0] for task in tasks] == ["arm=a", "arm=b"]  # c is like a
     assert "threads=1" in tasks[0].overrides and workers == 2
     one = 5.0 + 4.0 + (20_000 - 2000) / (1000.0 * 2.0)
     assert [found.parts[j.directory].seconds for j in jobs] == pytest.approx([one] * 3)
-    assert found.seconds == pytest.approx(2 * one)
+    assert found.seconds == pytest.approx(7.0 + 2 * one)
     assert found.bytes == pytest.approx(3 * (5000 + 20_000 * (2.0 + 8.0 / 4.0)))
     assert said == ["measuring 2 parts for 4 s each, 2 at a time"]
     assert found.basis == (
         "measured: 1,000 decisions/s over 4 s, 3 parts",
         "3 parts of complete episodes, which grow: up to 2.0 times as fast",
     )
-    assert estimate_lines(found, work)[0] == "estimate: about 36s and 255 kB, 2 parts at a time"
+    assert estimate_lines(found, work)[0] == "estimate: about 43s and 255 kB, 2 parts at a time"
     json.dumps(found.as_json())
 
 

@@ -30,7 +30,7 @@ def found(*words: str, seconds: float = 0.5) -> Rates:
 def test_complete_episodes_grow_and_wait_for_the_longest() -> None:
     rates = found("experiment=reinforce")
     assert not rates.ended and rates.seconds >= 0.4
-    assert rates.rate > 0 and rates.start_s > 3.0
+    assert rates.rate > 0 and rates.around_s > 3.0
     assert 1.0 < rates.rise < 30.0
     assert 1.0 < rates.growth <= 500.0
     assert rates.bytes_fixed > 1000 and rates.bytes_iterations > 0 and rates.bytes_episodes > 0
