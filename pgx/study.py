@@ -70,6 +70,8 @@ class Study:
         labels: arm to how it is written for people; its name if it has none.
         duplicates: arm to the arm with the same config, which alone is trained.
         excluded: ``(arm, environment slug, why)`` for what the study leaves out on purpose.
+        hashes: arm to environment slug to the hash of the config that the last sweep gave it, as
+            its parts' manifests have it; empty in a file of before there were any.
     """
 
     name: str
@@ -84,6 +86,7 @@ class Study:
     labels: Mapping[str, str] = field(default_factory=dict)
     duplicates: Mapping[str, str] = field(default_factory=dict)
     excluded: tuple[tuple[str, str, str], ...] = ()
+    hashes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def prediction_hash(self) -> str:
@@ -129,7 +132,9 @@ def from_json(fields: Mapping[str, Any], source: str) -> Study:
         arms = {str(arm): tuple(overrides) for arm, overrides in kept.pop("arms").items()}
         excluded = tuple((str(a), str(b), str(c)) for a, b, c in kept.pop("excluded"))
         seeds = tuple(int(seed) for seed in kept.pop("seeds"))
-        study = Study(**kept, seeds=seeds, places=places, arms=arms, excluded=excluded)
+        hashes = {arm: dict(own) for arm, own in kept.pop("hashes", {}).items()}
+        read = {"places": places, "arms": arms, "excluded": excluded, "hashes": hashes}
+        study = Study(**kept, seeds=seeds, **read)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ConfigError(f"{source}: is no study ({type(error).__name__}: {error})") from error
     if study.metric not in METRICS:

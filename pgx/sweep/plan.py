@@ -159,7 +159,17 @@ def _study(
         labels={arm.name: arm.label for arm in file.arms if arm.label},
         duplicates=dict(same),
         excluded=tuple((arm, slug_of[option], why) for arm, option, why in file.excluded),
+        hashes=_hashes(found),
     )
+
+
+def _hashes(found: Sequence[Combination]) -> dict[str, dict[str, str]]:
+    """Arm to environment slug to the hash of its config, where there is one that fits."""
+    of: dict[str, dict[str, str]] = {}
+    for one in found:
+        if one.part is not None:
+            of.setdefault(one.arm, {})[one.part.environment] = one.key
+    return of
 
 
 def _extended(study: Study, output: Path) -> Study:
@@ -191,6 +201,7 @@ def _extended(study: Study, output: Path) -> Study:
         labels={**{arm: before.label(arm) for arm in gone if arm in before.labels}, **study.labels},
         places={**study.places, **past},
         excluded=(*study.excluded, *left),
+        hashes={a: {**before.hashes.get(a, {}), **study.hashes.get(a, {})} for a in arms},
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,10 @@ def test_a_lone_run_may_belong_to_a_study_with_arms() -> None:
 
 def test_the_study_of_a_plan_says_what_was_asked_for() -> None:
     write()
-    assert planned().study == Study(
+    plan = planned()
+    hashes = {job.arm: {"cartpole-v1": job.config_hash} for job in plan.jobs}
+    assert len({own["cartpole-v1"] for own in hashes.values()}) == 3
+    assert plan.study == Study(
         name="ladder",
         question="Does a baseline help?",
         prediction="Yes.",
@@ -113,6 +117,7 @@ def test_the_study_of_a_plan_says_what_was_asked_for() -> None:
             "slow": ("experiment=reinforce", "optimizer.learning_rate=0.01"),
         },
         labels={"value": "with a value"},
+        hashes=hashes,
     )
 
 
@@ -288,8 +293,22 @@ def test_an_arm_gone_from_the_file_is_known_as_long_as_it_has_runs() -> None:
         ("new", "cartpole-v1"),
         ("value", "acrobot-v1"),
     }
+    assert after.hashes["value"] == plan.study.hashes["value"]
+    assert sorted(after.hashes["new"]) == ["acrobot-v1"]
     write_study(plan.output, after)
     assert read_study(plan.output, "ladder") == after
+
+
+def test_a_study_json_without_hashes_is_readable() -> None:
+    write()
+    plan = planned()
+    path = write_study(plan.output, plan.study)
+    assert read_study(plan.output, "ladder").hashes == plan.study.hashes
+    fields = json.loads(path.read_text())
+    del fields["hashes"]
+    path.write_text(json.dumps(fields))
+    assert read_study(plan.output, "ladder").hashes == {}
+    assert planned().study.hashes == plan.study.hashes
 
 
 def test_an_interpolation_is_the_arms_if_it_is_escaped() -> None:
