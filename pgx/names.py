@@ -20,6 +20,7 @@ NOT_IN_HASH = frozenset(
         *("resume", "replace", "threads", "allocator", "checkpoint_every", "allow_targets"),
     )
 )
+SHOWN_CHANGES = 6  #: keys that differ which a message names
 MOST_SEEDS = 10_000  #: replicas of a part
 LONGEST_ARM = 120  #: characters of an arm's name; file systems take 255 bytes
 
@@ -99,11 +100,17 @@ def config_hash(config: DictConfig) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def config_diff(before: DictConfig, after: DictConfig) -> str:
+def config_diff(before: DictConfig, after: DictConfig) -> tuple[str, ...]:
     """``key: old → new`` for every run-relevant key that differs."""
     old, new = run_relevant(before), run_relevant(after)
     keys = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
-    return ", ".join(f"{key}: {old.get(key)} → {new.get(key)}" for key in keys)
+    return tuple(f"{key}: {old.get(key)} → {new.get(key)}" for key in keys)
+
+
+def in_short(changes: Sequence[str]) -> str:
+    """The first `SHOWN_CHANGES` of what `config_diff` found, and how many more there are."""
+    more = len(changes) - SHOWN_CHANGES
+    return ", ".join(changes[:SHOWN_CHANGES]) + (f", … and {more} more" if more > 0 else "")
 
 
 def slug(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from pgx.names import (
     check_sweep,
     config_diff,
     config_hash,
+    in_short,
     parse_seeds,
     part_name,
     slug,
@@ -86,8 +87,16 @@ def parse(arguments: Sequence[str]) -> CommandLine:
     return CommandLine(tuple(overrides), tuple(flags), tuple(directories))
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(
+    arguments: Sequence[str],
+    check: Callable[[PartPlan, Sequence[Path]], None] = lambda plan, directories: None,
+) -> int:
     """Run ``pgx train`` and return its exit status.
+
+    Args:
+        arguments: of the command line.
+        check: of what is about to be trained and the directories of further configs; it raises
+            `ConfigError` for what only a sweep may do.
 
     Raises:
         ConfigError: the user's mistake; nothing has been written.
@@ -97,6 +106,8 @@ def main(arguments: Sequence[str]) -> int:
     check_sweep(line.overrides)
     jobs = expand(line.overrides) if line.multirun else [list(line.overrides)]
     plans = [make_plan(compose_config(job, line.directories), job) for job in jobs]
+    for plan in plans:
+        check(plan, line.directories)
     if line.only_shows:
         return _through_hydra(line)
     check_apart(plans)
@@ -151,9 +162,10 @@ def check_directory(plan: PartPlan) -> Part | None:
     if part.live:
         raise ConfigError(f"{plan.directory}: is being trained by another process; wait for it")
     if part.manifest["config_hash"] != config_hash(plan.config):
+        changes = in_short(difference(plan.directory, plan.config))
         raise ConfigError(
             f"arm={plan.arm} was trained with another config in {plan.directory} "
-            f"({difference(plan.directory, plan.config)}): choose another arm=NAME, or replace=true"
+            f"({changes}): choose another arm=NAME, or replace=true"
         )
     if all(part.seed_status(seed)[0] in ("finished", "failed") for seed in part.seeds):
         return part
@@ -165,12 +177,12 @@ def check_directory(plan: PartPlan) -> Part | None:
     return None
 
 
-def difference(directory: Path, config: DictConfig) -> str:
-    """What a config changes about the one that a part was trained with, for a message."""
+def difference(directory: Path, config: DictConfig) -> tuple[str, ...]:
+    """What a config changes about the one that a part was trained with, for people."""
     try:
         return config_diff(OmegaConf.load(directory / CONFIG), config)
     except (OSError, YAMLError, OmegaConfBaseException, AttributeError):
-        return f"its {CONFIG} is missing or damaged"
+        return (f"its {CONFIG} is missing or damaged",)
 
 
 def _ended(status: str) -> str:

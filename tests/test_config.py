@@ -117,7 +117,7 @@ def test_what_is_computed_is_in_the_hash(override: str) -> None:
 
 def test_a_difference_names_the_keys() -> None:
     before, after = compose_config([]), compose_config(["estimator.discount=0.9", "seeds=4"])
-    difference = config_diff(before, after)
+    difference = ", ".join(config_diff(before, after))
     assert "estimator.discount: 0.99 → 0.9" in difference
     assert "seeds" not in difference
 

@@ -54,14 +54,14 @@ def main(arguments: Sequence[str]) -> int:
 def _show(plan: Plan, asked: Asked, planned_s: float) -> int:
     """``--dry-run``: the table of parts and what they will cost; nothing is written."""
     from pgx.sweep.estimate import estimate
-    from pgx.sweep.render_plan import estimate_lines, plan_table, summary
+    from pgx.sweep.render_plan import changes, estimate_lines, plan_table, summary
     from pgx.tables import show
 
     console, as_json = console_of(asked), "--json" in asked.flags
     work = work_of(plan, asked)
     if not as_json:
         show(plan_table(plan), console)
-        say(summary(plan), console)
+        say([*changes(plan), *summary(plan)], console)
     fits = not plan.wrong
     found = estimate(plan, work, lambda line: say([line], console), planned_s) if fits else None
     if as_json:

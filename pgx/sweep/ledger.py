@@ -18,7 +18,7 @@ from omegaconf import DictConfig
 
 from pgx.checkpoint import LAST
 from pgx.errors import ConfigError
-from pgx.names import config_hash, part_name
+from pgx.names import config_hash, in_short, part_name
 from pgx.records import Part, Run, read_part, runs
 from pgx.sweep.orphan import is_orphaned
 from pgx.tracking.manifest import MANIFEST, is_live
@@ -41,12 +41,14 @@ class Stretch:
             another process), ``changed`` (another config has this arm's name) or ``damaged``.
         directory: of the part.
         why: half a sentence; None where the state says it all.
+        changes: ``key: old → new``, where another config is there.
     """
 
     seeds: tuple[int, ...]
     state: str
     directory: Path
     why: str | None = None
+    changes: tuple[str, ...] = ()
 
 
 def stretches(
@@ -125,10 +127,12 @@ def _stale(path: Path, config: DictConfig, replace: bool) -> Part | Stretch:
         return part
     if part.live:
         return Stretch(part.seeds, "changed", path, f"{path} trains another config; wait for it")
-    why = difference(path, config)
+    changes = difference(path, config)
+    why = in_short(changes)
     if replace:
-        return Stretch(part.seeds, "to repeat", path, why)
-    return Stretch(part.seeds, "changed", path, f"{why}; rename the arm, or use --replace")
+        return Stretch(part.seeds, "to repeat", path, why, changes)
+    why = f"{why}; rename the arm, or use --replace"
+    return Stretch(part.seeds, "changed", path, why, changes)
 
 
 def _seeds_of_name(path: Path) -> tuple[int, ...]:

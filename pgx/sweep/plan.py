@@ -42,6 +42,7 @@ class Row:
         seeds: that share the state.
         state: as `pgx.sweep.ledger.Stretch` has it, or ``duplicate``, ``excluded``, ``invalid``.
         why: half a sentence, or None.
+        changes: as `pgx.sweep.ledger.Stretch` has them.
     """
 
     arm: str
@@ -49,6 +50,7 @@ class Row:
     seeds: tuple[int, ...]
     state: str
     why: str | None = None
+    changes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -228,7 +230,8 @@ def _rows(
             settle(place, deadline)
         asked = (place, seeds, one.part.config, request.retry_failed, request.replace)
         for stretch in stretches(*asked):
-            rows.append(Row(one.arm, slug, stretch.seeds, stretch.state, stretch.why))
+            found = (stretch.seeds, stretch.state, stretch.why, stretch.changes)
+            rows.append(Row(one.arm, slug, *found))
             if stretch.state in ACTIONS:
                 jobs.append(_job(one, slug, stretch.seeds, stretch.directory, stretch.state))
     return rows, jobs

@@ -38,10 +38,20 @@ def plan_table(plan: Plan) -> Table:
     for row in plan.rows:
         state = Text()
         state.append(row.state, style=_COLOURS[row.state])
-        if row.why:
+        if row.why and not row.changes:
             state.append(f"{'' if row.state == 'duplicate' else ':'} {plain(row.why)}")
         table.add_row(row.arm, row.environment, seed_span(row.seeds), state)
     return table
+
+
+def changes(plan: Plan) -> list[str]:
+    """A line for every key that another config under an arm's name has otherwise."""
+    lines = []
+    for row in plan.rows:
+        if row.changes:
+            lines.append(f"{row.arm} on {row.environment}, seeds {seed_span(row.seeds)}:")
+            lines += [f"  {plain(line)}" for line in row.changes]
+    return lines
 
 
 def summary(plan: Plan) -> list[str]:

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from omegaconf import OmegaConf
 
 from pgx.cli import main
+from pgx.config import compose_config
 from pgx.errors import ConfigError
 from pgx.study import read_study
 from pgx.sweep import estimate, smoke, sweeper
@@ -161,6 +163,7 @@ def test_a_dry_run_is_json_too(study: Path, capsys: pytest.CaptureFixture[str]) 
         "seeds": [0, 1, 2],
         "state": "duplicate",
         "why": "of plain",
+        "changes": [],
     }
     assert found["jobs"][0]["directory"] == "runs/ladder/plain/cartpole-v1/seeds-0-2"
     assert found["estimate"]["seconds"] == 90.0
@@ -200,6 +203,25 @@ def test_a_sweep_trains_what_is_missing_and_says_what_is_next(
     assert main(["sweep", "study=ladder", "seeds=8"]) == 0
     assert "nothing is missing" in capsys.readouterr().out
     assert len(trained) == 3
+
+
+def test_what_a_changed_arm_changes_is_a_line_per_key_below_the_table(
+    study: Path, trained: list[Work], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["sweep", "study=ladder", "arm=plain"]) == 0
+    (job,) = trained[0].jobs
+    OmegaConf.save(compose_config(job.overrides), job.directory / "config.yaml")
+    study.write_text(OPEN.replace("plain: []", "plain: [estimator.discount=0.5, max_grad_norm=3]"))
+    capsys.readouterr()
+    assert main(["sweep", "study=ladder", "--dry-run"]) == 2
+    said = capsys.readouterr()
+    lines = [line.rstrip() for line in said.out.splitlines()]
+    row = next(line for line in lines if line.startswith("plain"))
+    assert row.split() == ["plain", "cartpole-v1", "0-2", "changed"]
+    at = lines.index("plain on cartpole-v1, seeds 0-2:")
+    assert lines[at + 1] == "  estimator.discount: 0.99 → 0.5"
+    assert lines[at + 2] == "  max_grad_norm: None → 3"
+    assert "estimator.discount: 0.99 → 0.5, max_grad_norm: None → 3; rename" in said.err
 
 
 def test_json_goes_to_standard_output_alone(

@@ -159,6 +159,16 @@ def test_another_config_under_the_arms_name_is_refused_with_the_difference(arm: 
     (one,) = stretches(arm, (0,), CONFIG)
     assert one.state == "changed"
     assert one.why == "estimator.discount: 0.9 → 0.99; rename the arm, or use --replace"
+    assert one.changes == ("estimator.discount: 0.9 → 0.99",)
+
+
+def test_of_many_differences_the_message_names_six(arm: Path) -> None:
+    many = {f"k{place}": place for place in range(14)}
+    part(arm, {0: "finished"}, OmegaConf.create({"estimator": {"discount": 0.99, **many}}))
+    (one,) = stretches(arm, (0,), OmegaConf.merge(CONFIG, {"estimator": {"k13": 13}}))
+    changes = one.changes
+    assert len(changes) == 14 and changes[0] == "decisions: None → 100"
+    assert one.why == f"{', '.join(changes[:6])}, … and 8 more; rename the arm, or use --replace"
 
 
 def test_what_another_config_left_is_repeated_in_place_with_replace(arm: Path) -> None:
