@@ -20,6 +20,7 @@ from pgx.checkpoint import LAST
 from pgx.errors import ConfigError
 from pgx.names import config_hash, in_short, part_name
 from pgx.records import Part, Run, read_part, runs
+from pgx.sweep.damage import damage, in_a_sweep
 from pgx.sweep.orphan import is_orphaned
 from pgx.tracking.manifest import MANIFEST, is_live
 from pgx.train import difference
@@ -115,14 +116,18 @@ def _parts(directory: Path) -> list[Path]:
 
 
 def _stale(path: Path, config: DictConfig, replace: bool) -> Part | Stretch:
-    """A part of this config; or what is to be done about one that is not."""
+    """A part of this config whose rows are whole; or what is to be done about one that is not."""
     try:
         part = read_part(path)
     except ConfigError as error:
         seeds = _seeds_of_name(path)
         if replace and seeds and not is_live(path):
             return Stretch(seeds, "to repeat", path, "damaged")
-        return Stretch(seeds, "damaged", path, str(error))
+        return Stretch(seeds, "damaged", path, in_a_sweep(str(error)))
+    if wrong := damage(part):
+        if replace:
+            return Stretch(part.seeds, "to repeat", path, "damaged")
+        return Stretch(part.seeds, "damaged", path, wrong)
     if part.manifest["config_hash"] == config_hash(config):
         return part
     if part.live:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,15 @@ from pgx.tracking.blocks import BlockWriter
 from pgx.tracking.episodes import EPISODE_ROW, METRIC_ROW
 
 SEEDS = (7, 2, 5)  #: not in order
+
+
+def record(directory: Path, decisions: Mapping[int, int]) -> None:
+    """The rows of a part that ended: one iteration and one episode per seed."""
+    rows = Rows(directory)
+    rows.iteration(list(decisions.values()), list(decisions))
+    for seed in decisions:
+        rows.episode(seed, [1.0])
+    rows.metrics.close(), rows.episodes.close()
 
 
 class Rows:

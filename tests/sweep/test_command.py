@@ -20,6 +20,7 @@ from pgx.sweep.job import Outcome
 from pgx.sweep.plan import Plan, make_plan
 from pgx.sweep.work import Ended, Work
 from pgx.tracking.manifest import Manifest
+from tests.support.rows import record
 
 STUDY = """
 name: ladder
@@ -71,6 +72,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[Work]:
             environment_class="CartPole",
         )
         manifest.progress(dict.fromkeys(job.seeds, job.budget))
+        record(job.directory, dict.fromkeys(job.seeds, job.budget))
         manifest.end(exit=0)
         return Outcome(job.arm, job.environment, job.seeds, 0, str(job.directory), None, 1.0)
 

@@ -10,13 +10,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from pgx.names import config_hash, part_name
 from pgx.sweep import ledger
 from pgx.sweep.ledger import Stretch, settle, stretches
+from pgx.tracking.blocks import read_blocks
 from pgx.tracking.manifest import MANIFEST, Manifest, PartLock
+from tests.support.rows import record
 
 CONFIG = OmegaConf.create({"estimator": {"discount": 0.99}, "decisions": 100})
 OTHER = OmegaConf.create({"estimator": {"discount": 0.9}, "decisions": 100})
@@ -60,6 +63,7 @@ def part(
     manifest = Manifest(path, {**copy.deepcopy(template()), **own, "started": started})
     manifest.write()
     OmegaConf.save(config, path / "config.yaml")
+    record(path, {int(seed): entry["decisions"] for seed, entry in entries.items()})
     if end or "running" not in statuses.values():
         manifest.end(end, exit=1 if end == "failed" else 0, error="boom" if end else None)
     return path
@@ -201,6 +205,42 @@ def test_a_damaged_part_says_so_and_is_repeated_with_replace(arm: Path, seeds: t
     assert (one.seeds, one.state) == (seeds, "damaged")
     assert str(path / MANIFEST) in str(one.why)
     assert told(arm, seeds, replace=True) == [(seeds, "to repeat", path.name)]
+
+
+def as_parquet(path: Path) -> None:
+    """The part's rows as they are once it has ended."""
+    for kind in ("episodes", "metrics"):
+        blocks = path / f"{kind}.blocks"
+        pl.DataFrame(read_blocks(blocks)).write_parquet(path / f"{kind}.parquet")
+        blocks.unlink()
+
+
+@pytest.mark.parametrize("kind", ["episodes", "metrics"])
+@pytest.mark.parametrize("harm", ["gone", "truncated", "garbage"])
+def test_damaged_rows_are_not_done_and_are_repeated_with_replace(
+    arm: Path, kind: str, harm: str
+) -> None:
+    path = part(arm, {0: "finished", 1: "failed"})
+    as_parquet(path)
+    assert told(arm, (0,)) == [((0,), "done", "seeds-0-1")]
+    file = path / f"{kind}.parquet"
+    if harm == "gone":
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes()[:-9] if harm == "truncated" else b"PAR1")
+    (one,) = stretches(arm, (0,), CONFIG)
+    assert (one.seeds, one.state) == ((0, 1), "damaged")
+    assert str(one.why).startswith(str(file)) and "--replace" in str(one.why)
+    assert told(arm, (0,), replace=True) == [((0, 1), "to repeat", "seeds-0-1")]
+
+
+def test_rows_that_end_before_the_manifest_does_are_damaged(arm: Path) -> None:
+    path = part(arm, {0: "finished", 1: "finished"})
+    as_parquet(path)
+    table = pl.read_parquet(path / "metrics.parquet").with_columns(decisions=pl.lit(99))
+    table.write_parquet(path / "metrics.parquet")
+    (one,) = stretches(arm, (0, 1), CONFIG)
+    assert one.state == "damaged" and "ends at 99 of seed 0's 100 decisions" in str(one.why)
 
 
 def test_a_directory_without_a_record_is_trained(arm: Path) -> None:
