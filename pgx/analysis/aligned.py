@@ -28,6 +28,7 @@ class Aligned:
         empty: arm to the seeds that finished without ending an episode on the grid: no score.
         unreal: arm to the seeds that finished and whose score is no number, as a return is none.
         reached: decisions of the finished runs, the least and the most.
+        floor: what a run without a score counts as at most, in units of return; NaN: unknown.
     """
 
     grid: Array
@@ -36,6 +37,7 @@ class Aligned:
     empty: Mapping[str, tuple[int, ...]]
     unreal: Mapping[str, tuple[int, ...]]
     reached: tuple[int, int]
+    floor: float
 
 
 def align_runs(evidence: Evidence, environment: str) -> Aligned:
@@ -71,23 +73,43 @@ def align_runs(evidence: Evidence, environment: str) -> Aligned:
         whole = [run.seed for run in runs if run.status == "finished" and run.seed not in lone]
         unreal[arm] = tuple(s for s in whole if not np.isfinite(scores["area"][arm][s]))
         empty[arm] = tuple(sorted(lone))
-    return Aligned(grid, settled_curves(curves), scores, empty, unreal, (min(ends), max(ends)))
+    areas_of = scores["area"]
+    unscored = [r for r in counted if not np.isfinite(areas_of.get(r.arm, {}).get(r.seed, 0.0))]
+    floor = _floor(unscored, study.last, study.places[environment].low)
+    settled = settled_curves(curves, floor)
+    return Aligned(grid, settled, scores, empty, unreal, (min(ends), max(ends)), floor)
 
 
-def settled_curves(curves: Mapping[str, Curves]) -> dict[str, Curves]:
-    """Let a run that stopped short count as the worst of all runs at every later point.
+def _floor(unscored: list[Run], last: int, low: float | None) -> float:
+    """What a run without a score counts as at most: it shall not rest on how good the others are.
+
+        min(low, mean of the last k finite returns of each run that has no score)
+
+    Args:
+        unscored: runs that diverged, or whose score is no number.
+        last: k, episodes.
+        low: return that counts as 0 in the environment, if it has one.
+    """
+    finite = [run.returns[np.isfinite(run.returns)][-last:] for run in unscored]
+    own = [float(returns.mean()) for returns in finite if len(returns)]
+    return min([*own, *([] if low is None else [low])], default=float("nan"))
+
+
+def settled_curves(curves: Mapping[str, Curves], floor: float = float("nan")) -> dict[str, Curves]:
+    """Let a run that stopped short count as the worst of all runs at every later point, or less.
 
     Only diverged runs end before the grid does. Left out from there on, as if they had never been,
     they would make the rest of their arm look better.
 
     Args:
         curves: arm to the curves of its runs, on one grid; NaN beyond what a run reached.
+        floor: what it counts as at most, as of `pgx.stats.comparison.settle`.
     """
     if not curves:
         return {}
     every = np.concatenate([found.values for found in curves.values()])
     worst = np.fmin.reduce(every, axis=0, initial=np.inf)
-    worst[np.isinf(worst)] = np.nan
+    worst = np.where(np.isinf(worst), np.nan, np.fmin(worst, floor))
     return {
         arm: replace(
             found, values=np.where(found.grid > found.reached[:, None], worst, found.values)

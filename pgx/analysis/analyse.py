@@ -23,6 +23,7 @@ from pgx.stats.comparison import (
     aggregate,
     column,
     compare,
+    endless,
     settle,
     summarise,
 )
@@ -47,11 +48,13 @@ def analyse(
     A run counts if it finished or diverged. All are compared over the decisions that every
     finished run of the environment has reached: area and final training return are those of one
     grid. A diverged run has no score and counts as the worst that any run of the environment has,
-    in scores and, from its end on, in curves. A run that ended no episode has none either and
-    nothing it could count as: it is left out, and noted.
+    or as less, if the environment's low or the last returns of a diverged run are less: in scores
+    and, from its end on, in curves. Where all runs of an arm diverged its figures have no interval.
+    A run that ended no episode has no score either and nothing it could count as: it is left out,
+    and noted.
 
-    The comparisons of the study's metric, over all environments, are one family for Holm; the
-    other metrics have no verdicts.
+    The comparisons of the study's metric, over all environments, are one family for Holm, those
+    that cannot be tested as well; the other metrics have no verdicts.
 
     Args:
         evidence: the runs.
@@ -77,7 +80,7 @@ def analyse(
         curves={place: found.curves for place, found in aligned.items()},
         bands={place: _bands(found, seed, resamples) for place, found in aligned.items()},
         profiles={
-            place: _profiles(found.scores[study.metric], seed, resamples)
+            place: _profiles(found.scores[study.metric], found.floor, seed, resamples)
             for place, found in aligned.items()
         },
         aggregates=aggregates,
@@ -121,7 +124,9 @@ def _measure(
     """Summaries and comparisons of one metric; an arm without a run is there, without figures."""
     scores = {place: found.scores[metric] for place, found in aligned.items()}
     ran = {place: {a: s for a, s in arms.items() if s} for place, arms in scores.items()}
-    found = {(s.environment, s.arm): s for s in summarise(ran, _generator(seed, _SUMMARIES), count)}
+    floors = {place: found.floor for place, found in aligned.items()}
+    made = summarise(ran, _generator(seed, _SUMMARIES), count, floors)
+    found = {(s.environment, s.arm): s for s in made}
     summaries = [
         found.get((place, arm)) or _nothing(place, arm, arms)
         for place, arms in scores.items()
@@ -130,7 +135,7 @@ def _measure(
     comparisons: list[Comparison] = []
     if any(against in arms and len(arms) > 1 for arms in scores.values()):
         generator = _generator(seed, _COMPARISONS)
-        comparisons = compare(scores, against, generator, count=count)
+        comparisons = compare(scores, against, generator, count=count, floors=floors)
     return Measure(metric, tuple(summaries), tuple(map(_explained, comparisons)))
 
 
@@ -159,20 +164,22 @@ def _without_verdicts(measure: Measure) -> Measure:
 
 def _bands(found: Aligned, seed: int, count: int) -> dict[str, Array]:
     """The interquartile mean of every arm's curves with its pointwise interval, ``[3, G]``."""
-    return {
-        arm: curve_band(curves.values, _generator(seed, _CURVES), count)
-        for arm, curves in found.curves.items()
-    }
+    bands = {}
+    for arm, curves in found.curves.items():
+        bands[arm] = curve_band(curves.values, _generator(seed, _CURVES), count)
+        if len(curves.reached):  # beyond, all have diverged: nothing that an interval could measure
+            bands[arm][1:, curves.grid > curves.reached.max()] = np.nan
+    return bands
 
 
 def _profiles(
-    scores: Mapping[str, Mapping[int, float]], seed: int, count: int
+    scores: Mapping[str, Mapping[int, float]], floor: float, seed: int, count: int
 ) -> dict[str, Profile]:
     """Every arm's share of runs above each score, on thresholds that the arms share."""
-    settled = {arm: column(s.scores) for arm, s in settle(scores).items() if s.scores}
+    settled = {arm: s for arm, s in settle(scores, floor).items() if s.scores}
     if not settled:
         return {}
-    every = np.concatenate(list(settled.values()))
+    every = np.concatenate([column(own.scores) for own in settled.values()])
     low, high = float(every.min()), float(every.max())
     margin = MARGIN * (high - low) or 1.0
     thresholds = np.linspace(low - margin, high + margin, THRESHOLDS)
@@ -181,8 +188,10 @@ def _profiles(
         return profile(drawn, thresholds)
 
     found = {}
-    for arm, values in settled.items():
+    for arm, own in settled.items():
+        values = column(own.scores)
         ends = band([values], shares, _generator(seed, _PROFILES), count)
+        ends = np.full_like(ends, np.nan) if own.lost else ends
         found[arm] = Profile(thresholds, shares([values]), *ends, len(values))
     return found
 
@@ -201,12 +210,19 @@ def _aggregates(
     if lacking := sorted(study.places.keys() - bounds.keys()):
         names = ", ".join(lacking)
         return {}, [f"no figure over all environments: {names} has no low and high to normalise by"]
-    settled = {place: settle(found.scores[study.metric]) for place, found in aligned.items()}
+    settled = {p: settle(found.scores[study.metric], found.floor) for p, found in aligned.items()}
     seed, found, why = int(generator.integers(2**63)), {}, []
     for arm in study.trained:
-        scores = {place: arms[arm].scores for place, arms in settled.items() if arm in arms}
+        own = {place: arms[arm] for place, arms in settled.items() if arm in arms}
+        scores = {place: one.scores for place, one in own.items()}
         if absent := sorted(set(study.places) - {place for place, s in scores.items() if s}):
             why.append(f"{arm} has no figure over all environments: no run on {', '.join(absent)}")
             continue
         found[arm] = aggregate(scores, bounds, np.random.default_rng(seed), count)
+        if lost := [place for place, one in own.items() if one.lost]:
+            found[arm] = {name: endless(figure) for name, figure in found[arm].items()}
+            why.append(
+                f"{arm} has no interval over all environments: all its runs on {', '.join(lost)} "
+                "diverged"
+            )
     return found, why

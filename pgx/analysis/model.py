@@ -27,7 +27,7 @@ class Run:
         environment: slug.
         seed: names the run.
         status: ``finished``, ``diverged``, ``failed``, ``interrupted``, ``running`` or
-            ``missing``. Only the first two count: a diverged run as the worst score seen.
+            ``missing``. Only the first two count: a diverged run as the worst score.
         reason: half a sentence, if there is one.
         reached: decisions taken.
         decisions: int64 ``[E]``, the run's count at each episode's end.
@@ -110,8 +110,9 @@ class Analysis:
         primary: the metric that verdicts are about.
         secondary: the other metrics, whose comparisons have no verdict to give.
         curves: environment to arm to the curves of its runs that count, by seed; beyond what a
-            diverged run reached, the worst value that any run has there.
-        bands: environment to arm to float64 ``[3, G]``: IQM of the curves, low, high.
+            diverged run reached, the worst value that any run has there, or less.
+        bands: environment to arm to float64 ``[3, G]``: IQM of the curves, low, high; ends NaN
+            where all runs of the arm have diverged.
         profiles: environment to arm to profile.
         aggregates: arm to figures over all environments, normalised; empty where an environment
             has no bounds, or where there is only one.

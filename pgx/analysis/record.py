@@ -100,6 +100,6 @@ def remarks(evidence: Evidence, aligned: Mapping[str, Aligned], against: str) ->
             if seeds:
                 lines.append(
                     f"{arm} on {place}, seed {seed_span(seeds)}: a return is no finite number; "
-                    "counts as the worst score seen"
+                    "counts as a diverged run does"
                 )
     return lines

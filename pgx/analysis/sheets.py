@@ -78,10 +78,14 @@ def comparison_sheet(analysis: Analysis, measure: Measure, compared: Sequence[Co
 
 
 def _reasons(analysis: Analysis, compared: Sequence[Comparison]) -> tuple[str, ...]:
-    """Why verdicts are open for another reason than a large p: arms with the same one together."""
+    """Why verdicts are open for another reason than a large p, and where all runs diverged.
+
+    Arms with the same reason are told together.
+    """
     groups: dict[str, list[str]] = {}
     for one in compared:
-        if one.verdict.word == "undecided" and not one.verdict.reason.startswith("p "):
+        lost = one.ours.lost or one.theirs.lost
+        if lost or (one.verdict.word == "undecided" and not one.verdict.reason.startswith("p ")):
             groups.setdefault(one.verdict.reason, []).append(label(analysis, one.arm))
     return tuple(f"{', '.join(arms)}: {reason}" for reason, arms in groups.items())
 
@@ -171,5 +175,7 @@ def _runs(analysis: Analysis, one: Summary) -> str:
     """``20``, or ``18 (1 diverged, 2 missing)``: of the diverged ones, n counts all."""
     counts = _statuses(analysis, one)
     told = [f"{counts[status]} {status}" for status in STATUSES[1:] if counts[status]]
+    if one.settled.lost and told:
+        told[0] = "all diverged"
     n = str(len(one.settled.scores))
     return f"{n} ({', '.join(told)})" if told else n

@@ -22,12 +22,14 @@ def caption(analysis: Analysis, name: str) -> str:
     resamples, metric = f"{analysis.resamples:,} resamples", METRICS[analysis.primary.metric]
     runs = f"n\u00a0=\u00a0{span([one.figures['iqm'].runs for one in summaries])}"
     name = "stratified percentile bootstrap"
+    lost = any(one.settled.lost for one in summaries)
+    gone = "; where all runs of an arm have, there is no band" if lost else ""
     if kind == "curves":
         return (
             f"Line: interquartile mean of an arm's runs ({runs}). Band: pointwise 95% "
             f"{name} interval, {resamples}. Each run's curve is the mean of its last "
             f"{analysis.study.last} training episodes. A diverged run counts as the worst from its "
-            "end on."
+            f"end on{gone}."
         )
     if kind == "profiles":
         return (

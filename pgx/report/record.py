@@ -155,9 +155,8 @@ def _whole(config: Flat) -> Html:
 def _method(analysis: Analysis) -> Html:
     lines = [tag("li", f"{line[:1].upper()}{line[1:]}.") for line in method(analysis)]
     more = (
-        "A diverged run counts as the worst score that any run has in its environment. Runs that "
-        "failed, were interrupted or are missing are in no figure, and are listed above. All "
-        "returns are training returns of single episodes, in the environment's own units."
+        "Runs that failed, were interrupted or are missing are in no figure, and are listed above. "
+        "All returns are training returns of single episodes, in the environment's own units."
     )
     return tag(
         "section",

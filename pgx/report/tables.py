@@ -150,8 +150,11 @@ def _runs(analysis: Analysis, environment: str, arm: str) -> Cell:
     """How many runs are in the figures, and what became of the others."""
     counts = analysis.counts.get(environment, {}).get(arm, {})
     counted = sum(len(counts.get(status, ())) for status in COUNTED)
-    scored = by_arm(analysis.primary, environment)[arm].figures["iqm"].runs
+    summary = by_arm(analysis.primary, environment)[arm]
+    scored = summary.figures["iqm"].runs
     others = [f"{len(counts[status])} {status}" for status in STATUSES[1:] if counts.get(status)]
+    if summary.settled.lost and others:
+        others[0] = "all diverged"
     others += [f"{counted - scored} without a score"] if counted != scored else []
     return Cell(str(scored), ", ".join(others))
 
@@ -184,7 +187,8 @@ def _verdict(comparison: Comparison) -> Cell:
     verdict = comparison.verdict
     if not verdict.pairs:
         return Cell(UNTOLD, verdict.reason)
-    return Cell(str(verdict), verdict.reason if verdict.word == "undecided" else "")
+    lost = comparison.ours.lost or comparison.theirs.lost
+    return Cell(str(verdict), verdict.reason if lost or verdict.word == "undecided" else "")
 
 
 def _unpaired(comparison: Comparison) -> str:

@@ -25,7 +25,8 @@ class Verdict:
         reason: why, in half a sentence.
         pairs: n, seeds that both arms have.
         p: of the sign-flip test, two-sided; NaN without a pair.
-        p_adjusted: after Holm over all comparisons of the family; the verdict is at 5% of this.
+        p_adjusted: after Holm over all comparisons of the family, those without a pair counted as
+            p = 1; the verdict is at 5% of this.
         needed: pairs that would be needed to decide, as `runs_needed` at α / m; None: unknown.
     """
 
@@ -122,7 +123,8 @@ def verdicts(
     Args:
         differences: per comparison, ``[n]``: score of the arm minus score of the one it is held
             against, seed by seed; more is better. Empty where no seed is in both: nothing is
-            tested there, and it does not count for Holm.
+            tested there, and it counts for Holm as p = 1, so that a run that crashed, or was never
+            made, makes no other p smaller.
         generator: one draw, from which every comparison starts anew: the p-value of one does not
             depend on which others there are.
         alpha: chance of any false verdict among all.
@@ -131,16 +133,13 @@ def verdicts(
     Raises:
         ValueError: a difference that is not finite.
     """
-    seed = int(generator.integers(2**63))
-    tested = [np.asarray(d, dtype=np.float64) for d in differences if len(d)]
-    p = [sign_flip(d, np.random.default_rng(seed), flips) for d in tested]
-    least = [smallest_p(int(np.count_nonzero(d)), flips) for d in tested]
-    judged = iter(
-        [
-            judge(d, own, float(adjusted), own_least, float(bound), alpha, len(tested))
-            for d, own, adjusted, own_least, bound in zip(
-                tested, p, holm(p), least, holm(least), strict=True
-            )
-        ]
-    )
-    return [next(judged) if len(d) else UNTESTED for d in differences]
+    seed, many = int(generator.integers(2**63)), len(differences)
+    every = [np.asarray(d, dtype=np.float64) for d in differences]
+    p = [sign_flip(d, np.random.default_rng(seed), flips) if len(d) else 1.0 for d in every]
+    least = [smallest_p(int(np.count_nonzero(d)), flips) for d in every]  # 1 of none
+    return [
+        judge(d, own, float(adjusted), own_least, float(bound), alpha, many) if len(d) else UNTESTED
+        for d, own, adjusted, own_least, bound in zip(
+            every, p, holm(p), least, holm(least), strict=True
+        )
+    ]

@@ -75,16 +75,62 @@ def test_area_and_final_are_of_the_common_grid() -> None:
 
 def test_a_diverged_run_counts_as_the_worst_and_so_does_its_curve() -> None:
     levels = {"corridor": {"plain": [5, 6, 7, 8], "fancy": [9, 10, 11, "diverged"]}}
-    found = analyse(level_evidence(levels), resamples=COUNT)
+    evidence = level_evidence(levels)
+    good = replace(evidence.runs[-1], returns=np.full(3, 20.0))  # nothing to hold against it
+    found = analyse(replace(evidence, runs=(*evidence.runs[:-1], good)), resamples=COUNT)
     settled = summary(found.primary, "fancy").settled
     assert settled.scores == {0: 9, 1: 10, 2: 11, 3: 5} and settled.diverged == (3,)
     assert found.counts["corridor"]["fancy"] == {"diverged": (3,), "finished": (0, 1, 2)}
     curves = found.curves["corridor"]["fancy"]
     stopped = np.searchsorted(curves.grid, 3 * STEP, side="right")
-    assert (curves.values[3, 10:stopped] == 0).all()  # as recorded
+    assert (curves.values[3, 10:stopped] == 20).all()  # as recorded
     assert (curves.values[3, stopped:] == 5).all()  # as the worst of those that went on
     assert curves.ragged.tolist() == [False, False, False, True]
     assert curves.runs[-1] == 4
+
+
+def test_a_diverged_run_counts_as_no_more_than_it_had_or_than_the_low() -> None:
+    levels = {"corridor": {"plain": [5, 6, 7, 8], "fancy": [9, 10, 11, "diverged"]}}
+    evidence = level_evidence(levels)
+    returns = np.array([9.0, 4.0, math.nan, 2.0, 3.0, 1.0])  # the last four that are numbers: 2.5
+    frozen = replace(evidence.runs[-1], returns=returns, decisions=STEP // 2 * np.arange(1, 7))
+    evidence = replace(evidence, runs=(*evidence.runs[:-1], frozen))
+    found = analyse(evidence, resamples=COUNT)
+    for measure in (found.primary, *found.secondary):
+        assert summary(measure, "fancy").settled.scores[3] == 2.5
+        assert summary(measure, "plain").settled.floor == 2.5
+    assert found.curves["corridor"]["fancy"].values[3, -1] == 2.5
+    assert found.profiles["corridor"]["plain"].thresholds[0] < 2.5
+    for low, floor in ((-3.0, -3.0), (4.0, 2.5)):
+        places = {"corridor": Place("corridor", "corridor", BUDGET, low, 10.0)}
+        study = replace(evidence.study, places=places)
+        found = analyse(replace(evidence, study=study), resamples=COUNT)
+        assert summary(found.primary, "fancy").settled.scores[3] == floor
+        assert found.curves["corridor"]["fancy"].values[3, -1] == floor
+
+
+def test_an_arm_whose_runs_all_diverged_has_no_intervals() -> None:
+    runs = {"plain": [5, 6, 7, 8], "fancy": ["diverged"] * 4}
+    both = places(one=(0, 10), two=(-5, 5))
+    levels = {"one": runs, "two": {"plain": [1, 2, 3, 4], "fancy": [1, 2, 3, 4]}}
+    found = analyse(level_evidence(levels, places=both), resamples=COUNT)
+    for figure in summary(found.primary, "fancy", "one").figures.values():
+        assert figure.estimate == 0 and figure.runs == 4 and math.isnan(figure.low)
+    one = comparison(found.primary, "fancy", "one")
+    assert one.difference.estimate == -6.5 and math.isnan(one.difference.high)
+    assert one.verdict.reason.startswith("all its runs diverged; with 4 pairs")
+    line, *ends = found.bands["one"]["fancy"]
+    stopped = np.searchsorted(found.curves["one"]["fancy"].grid, 3 * STEP, side="right")
+    assert np.isfinite(line[10:]).all() and np.isnan(np.array(ends)[:, stopped:]).all()
+    assert np.isfinite(np.array(ends)[:, 10:stopped]).all()  # they were still measured there
+    assert np.isfinite(found.bands["one"]["plain"][:, 10:]).all()
+    profile = found.profiles["one"]["fancy"]
+    assert np.isfinite(profile.share).all() and np.isnan(profile.low).all()
+    assert math.isnan(found.aggregates["fancy"]["iqm"].low)
+    assert "fancy has no interval over all environments: all its runs on one diverged" in (
+        found.notes
+    )
+    assert math.isfinite(found.aggregates["plain"]["iqm"].low)
 
 
 def test_a_band_ends_at_the_final_figure() -> None:

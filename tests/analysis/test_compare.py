@@ -93,7 +93,7 @@ def test_no_line_is_wider_than_the_terminal(width: int) -> None:
 
 def test_figures_are_whole_on_the_narrowest_terminal() -> None:
     text = printed(LEVELS, 40, labels={"fancy": "x" * 40})
-    for words in ("3.50 [1.00, 5.51]", "+0.88 [-1.38, 2.00]", "undecided", " 142"):
+    for words in ("3.50 [1.00, 5.51]", "+0.88 [-1.38, 2.00]", "undecided", " 151"):
         assert words in text
 
 

@@ -51,7 +51,8 @@ def test_every_number_has_its_place() -> None:
     area = here["metrics"]["area"]
     assert area["primary"] and not here["metrics"]["final"]["primary"]
     assert area["summaries"]["plain"]["scores"] == {"0": 0.1, "1": 2.0, "2": 3.0}
-    assert area["summaries"]["fancy"]["scores"] == {"0": 3.0, "1": 0.1}
+    assert area["summaries"]["fancy"]["scores"] == {"0": 3.0, "1": 0.0}  # its own last
+    assert area["summaries"]["fancy"]["floor"] == 0.0
     assert area["summaries"]["fancy"]["diverged"] == [1]
     assert area["summaries"]["fancy"]["missing"] == [2]
     assert area["summaries"]["plain"]["iqm"] == {
@@ -64,7 +65,7 @@ def test_every_number_has_its_place() -> None:
     }
     assert area["summaries"]["none"]["iqm"]["estimate"] is None
     compared = area["comparisons"]["fancy"]
-    assert compared["difference"]["estimate"] == pytest.approx((2.9 - 1.9) / 2)
+    assert compared["difference"]["estimate"] == pytest.approx((2.9 - 2.0) / 2)
     assert (compared["pairs"], compared["unpaired"]) == (2, [2])
     assert compared["p"] == 1.0 and compared["verdict"] == "undecided"
     assert area["comparisons"]["none"]["p"] is None

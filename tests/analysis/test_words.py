@@ -100,7 +100,7 @@ def test_every_comparison_and_the_state_of_the_runs() -> None:
     assert told[1].startswith("On cartpole-v1, fancy is better than plain (area +2.00")
     assert told[2].startswith("Over all 2 environments, IQM of the normalised area: plain 0.250 [")
     assert told[3] == (
-        "Of 32 runs asked for, 27 finished, 1 diverged and counts as the worst score seen, "
+        "Of 32 runs asked for, 27 finished, 1 diverged and counts as the worst score, "
         "2 are running, 1 failed and 1 is missing: verdicts may change when they are in."
     )
 
@@ -117,9 +117,48 @@ def test_the_method_names_its_intervals_tests_and_numbers() -> None:
         "means of the last 4 training episodes",
         "95% intervals: stratified percentile bootstrap, 200 resamples of the runs, seed 0",
         "sign-flip permutation test on final at 5%, Holm over 1 comparison; area: no verdict",
+        "5% holds for a number of seeds that was fixed beforehand; adding seeds until",
+        "a diverged run counts as the least of all scores there, of the environment's low",
         "corridor: 1,000",
     ):
         assert words in told
+
+
+def test_what_a_diverged_run_counts_as_is_said() -> None:
+    levels = {"corridor": {"plain": [5, 6], "fancy": [7, "diverged"]}, "acrobot-v1": BETTER}
+    told = " ".join(method(analysed(levels)))
+    assert "a diverged run counts as 0.0 on corridor: the least of all scores there" in told
+    deep = {"corridor": Place("corridor", "corridor", BUDGET, low=-21.0, high=21.0)}
+    levels = {"corridor": levels["corridor"]}
+    assert "counts as -21.0 on corridor: the least" in " ".join(
+        method(analysed(levels, places=deep))
+    )
+
+
+def test_arms_without_a_run_count_in_the_family() -> None:
+    levels = {"corridor": {**BETTER, "other": ["missing"] * 8, "third": ["failed"] * 8}}
+    found = analysed(levels)
+    assert "Holm over 3 comparisons, 2 of them without a pair and counted as p = 1;" in " ".join(
+        method(found)
+    )
+    assert "n = 8 pairs, p = .0234 after Holm" in headline(found)
+    excluded = (("plain", "lake", "no"),)
+    nowhere = {**levels, "lake": {"fancy": [1.0] * 8}}
+    assert "Holm over 3 comparisons" in " ".join(method(analysed(nowhere, excluded=excluded)))
+
+
+def test_an_arm_whose_runs_all_diverged_is_not_shown_as_measured() -> None:
+    levels = {"corridor": {"plain": [40.0] * 8, "frozen": ["diverged"] * 8}}
+    assert headline(analysed(levels)) == (
+        "On corridor, frozen is worse than plain (area -40.0, n = 8 pairs, p = .00781, all its "
+        "runs diverged)."
+    )
+    against = headline(analysed(levels, reference="frozen"))
+    assert against.endswith("p = .00781, all runs of frozen diverged).")
+    both = {"corridor": {"a": ["diverged"] * 8, "b": ["diverged"] * 8, "c": [1.0] * 8}}
+    assert "b against a is undecided at 8 runs (area 0.0, n = 8 pairs, p = 1 after Holm, all" in (
+        headline(analysed(both)).replace("+0.0", "0.0")
+    )
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ def test_rows_of_curves_by_hand() -> None:
     last = {row[0]: row[1:] for row in found.rows}
     assert last[0] == (BUDGET, 20, 10, 30, 3)  # 1 of 27 resamples is all 10: over 2.5%
     assert last[1][:2] == (BUDGET, 22)
-    assert last[2][:2] == (BUDGET, pytest.approx((5 + 5 + 15) / 3))  # the worst counts for seed 1
+    assert last[2][:2] == (BUDGET, pytest.approx((5 + 0 + 15) / 3))  # seed 1 had 0 when it stopped
     assert last[2][-1] == 3
     assert found.values(["a", "b", "c"], ["A", "B", "C"])[-1]["label"] == "C"
     assert found.span("decisions") == (min(row[1] for row in found.rows), BUDGET)
@@ -43,7 +43,7 @@ def test_curves_begin_at_0_and_profiles_where_scores_do() -> None:
         if not name.startswith("differences")
     }
     assert scales["curves-here"] == [0, BUDGET]
-    assert scales["profiles-here"] == pytest.approx([5 - 1.4, 33 + 1.4])  # 5% of the range
+    assert scales["profiles-here"] == pytest.approx([0 - 1.65, 33 + 1.65])  # 5% of the range
 
 
 def test_rows_of_differences_by_hand() -> None:
@@ -54,7 +54,7 @@ def test_rows_of_differences_by_hand() -> None:
     assert (by_arm[1]["low"], by_arm[1]["high"]) == (1, 3)
     assert (by_arm[1]["n"], by_arm[1]["verdict"]) == (3, "undecided at 3 runs")
     assert by_arm[1]["decided"] is False
-    assert by_arm[2]["difference"] == pytest.approx((-5 - 15 - 15) / 3)
+    assert by_arm[2]["difference"] == pytest.approx((-5 - 20 - 15) / 3)
 
 
 def test_rows_of_profiles_are_shares_of_runs() -> None:
