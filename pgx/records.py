@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -35,7 +36,7 @@ COLUMNS = (
 OUTPUT = Path("outputs")  #: where runs are written by default; it need not exist yet
 
 #: If two parts hold the same run, the one whose status comes first here is believed.
-_BELIEVED = ("finished", "running", "interrupted", "failed")
+_BELIEVED = ("finished", "running", "diverged", "interrupted", "failed")
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,11 @@ class Run(NamedTuple):
     def key(self) -> tuple[str, str, str, int]:
         """What names it: study, arm, environment and seed."""
         return self.part.study, self.part.arm, self.part.environment, self.seed
+
+    @property
+    def diverged(self) -> bool:
+        """Whether it failed because it diverged: that is a result, and no crash."""
+        return self.status == "failed" and (self.reason or "").startswith("diverged")
 
 
 def read_part(path: Path) -> Part:
@@ -156,16 +162,15 @@ def find_parts(root: Path, study: str | None = None) -> list[Part]:
 def runs(parts: Sequence[Part]) -> tuple[list[Run], list[str]]:
     """One run per study, arm, environment and seed, and a line for every run held twice.
 
-    If two parts hold the same run, the finished one is believed; then one that is running,
-    interrupted or failed; then the one that began later.
+    If two parts hold the same run, the finished one is believed; then one that is running, that
+    diverged (no later crash undoes that), was interrupted, failed; then the one begun later.
     """
     chosen: dict[tuple[str, str, str, int], Run] = {}
     notes = []
     for part in parts:
         for seed in part.seeds:
             run = Run(part, seed, *part.seed_status(seed))
-            other = chosen.setdefault(run.key, run)
-            if other is run:
+            if (other := chosen.setdefault(run.key, run)) is run:
                 continue
             kept, dropped = sorted((other, run), key=_belief)
             chosen[run.key] = kept
@@ -177,10 +182,8 @@ def runs(parts: Sequence[Part]) -> tuple[list[Run], list[str]]:
 
 
 def _belief(run: Run) -> tuple[int, float]:
-    from datetime import datetime
-
     began = datetime.fromisoformat(run.part.manifest["started"]).timestamp()
-    return _BELIEVED.index(run.status), -began
+    return _BELIEVED.index("diverged" if run.diverged else run.status), -began
 
 
 def episodes(part: Part) -> pl.DataFrame:
@@ -263,11 +266,9 @@ def seed_rows(part: Part) -> list[dict[str, Any]]:
         status, reason = part.seed_status(seed)
         count, recent = ended.get(seed, (0, None))
         counted = part.manifest["seed_status"][str(seed)]["decisions"]
-        if status == "finished" and taken.get(seed, 0) < counted:
-            path, held = rows_file(part.path, "metrics"), taken.get(seed, 0)
-            raise ConfigError(
-                f"{path}: ends at {held} of seed {seed}'s {counted} decisions; {ADVICE}"
-            )
+        if status == "finished" and (held := taken.get(seed, 0)) < counted:
+            told = f"ends at {held} of seed {seed}'s {counted} decisions; {ADVICE}"
+            raise ConfigError(f"{rows_file(part.path, 'metrics')}: {told}")
         rows.append(
             {
                 "seed": seed,
@@ -285,10 +286,9 @@ def seed_rows(part: Part) -> list[dict[str, Any]]:
 
 def _rows(part: Part, kind: str, row: dict[str, str], expected: bool = True) -> pl.DataFrame:
     """What is recorded; a part that ended has lost its rows if they are not there."""
-    entries = part.manifest["seed_status"].values()
     finished = part.manifest["status"] == "finished"
-    counted = any(entry["decisions"] > 0 for entry in entries) and not part.live
-    recorded = expected and (finished or counted)
+    counted = any(one["decisions"] > 0 for one in part.manifest["seed_status"].values())
+    recorded = expected and (finished or (counted and not part.live))
     return read_rows(part.path, kind, row, part.seeds, recorded=recorded, whole=finished)
 
 

@@ -211,6 +211,28 @@ def test_of_two_alike_the_one_that_began_later_is_kept(tmp_path):
     assert len(notes) == 2
 
 
+@pytest.mark.parametrize("crash", ["failed", "interrupted"])
+def test_no_later_crash_undoes_a_divergence(tmp_path, crash):
+    first, manifest = begin(tmp_path, seeds=(0, 1))
+    manifest.fields["started"] = "2023-01-01T00:00:00+00:00"
+    manifest.end_seed(0, "failed", "diverged at iteration 3")
+    manifest.end_seed(1, "failed", "out of memory")
+    manifest.end(exit=1)
+    second, manifest = begin(tmp_path, seeds=(0, 1), name="seeds-0-1-again")
+    manifest.fields["started"] = "2024-01-01T00:00:00+00:00"
+    manifest.end(crash, exit=1, error="killed")
+    for seed in (0, 1):
+        manifest.end_seed(seed, crash, "killed")
+    parts = find_parts(tmp_path)
+    for order in (parts, parts[::-1]):
+        diverged, crashed = runs(order)[0]
+        assert (diverged.part.path, diverged.diverged) == (first, True)
+        assert (crashed.part.path, crashed.diverged) == (second, False)
+    for seed in (0, 1):
+        manifest.end_seed(seed, "finished")
+    assert {run.status for run in runs(find_parts(tmp_path))[0]} == {"finished"}
+
+
 def test_damage_within_a_part_is_an_error(tmp_path):
     path, _ = begin(tmp_path)
     write_blocks(path)

@@ -130,7 +130,7 @@ def _run(record: Record, rows: Mapping[int, Rows]) -> Run:
     _, arm, environment, seed = record.key
     decisions, returns = rows[seed]
     status, reason = record.status, record.reason
-    if status == "failed" and (reason or "").startswith("diverged"):
+    if record.diverged:
         status = "diverged"
     elif status in ("failed", "interrupted"):
         reason = reason or record.part.manifest["error"]
