@@ -232,5 +232,7 @@ def _check_output(path: Path) -> None:
     existing = path
     while not existing.exists() and existing != existing.parent:
         existing = existing.parent
-    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+    kernel = Path("/proc"), Path("/sys")  # no files, whatever their permissions say
+    inside = any(existing.resolve().is_relative_to(place) for place in kernel)
+    if inside or not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         raise ConfigError(f"output={path}: {existing} cannot be written to; choose another folder")

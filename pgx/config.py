@@ -74,10 +74,38 @@ def compose_config(overrides: Sequence[str], extra: Sequence[Path] = ()) -> Dict
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(_bad_override(error, overrides, extra)) from error
     except YAMLError as error:
-        raise ConfigError(f"a config is no YAML: {' '.join(str(error).split())}") from error
-    _check_keys(config)
+        raise ConfigError(f"a config is no YAML: {_yaml_mistake(error)}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{_not_utf8(extra)}: is not UTF-8; save it as UTF-8") from error
+    _check_keys(config, _file_of("study", overrides, extra) or "study")
     check_targets(config)
     return config
+
+
+def _yaml_mistake(error: YAMLError) -> str:
+    """What the parser says, and what works where a text holds a colon."""
+    text = " ".join(str(error).split())
+    hint = "; put a text that holds ': ' in quotes, or on lines of its own after >-"
+    return text + (hint if "mapping values are not allowed" in text else "")
+
+
+def _not_utf8(extra: Sequence[Path]) -> str:
+    """The first of the user's own configs that is not UTF-8."""
+    for place in (*extra, Path.cwd() / "conf"):
+        for path in sorted(place.rglob("*.yaml")):
+            try:
+                path.read_text(encoding="utf-8")
+            except UnicodeDecodeError:
+                return str(path)
+    return "a config"
+
+
+def _file_of(group: str, overrides: Sequence[str], extra: Sequence[Path]) -> str | None:
+    """The file of the option that the overrides choose of a group."""
+    chosen = [text.partition("=")[2] for text in overrides if text.startswith(f"{group}=")]
+    places = (*extra, Path.cwd() / "conf", config_directory())
+    files = [place / group / f"{chosen[-1]}.yaml" for place in places] if chosen else []
+    return next((str(path) for path in files if path.is_file()), None)
 
 
 def _check_groups(overrides: Sequence[str]) -> None:
@@ -89,8 +117,8 @@ def _check_groups(overrides: Sequence[str]) -> None:
             raise ConfigError(f"{one.input_line}: choose one, as in {one.key_or_group}=NAME")
 
 
-def _check_keys(config: DictConfig) -> None:
-    """Every key of ``conf/train.yaml`` is there, and no other at the top."""
+def _check_keys(config: DictConfig, study: str) -> None:
+    """Every key of ``conf/train.yaml`` is there, and no other at the top; ``study`` is its file."""
     primary = OmegaConf.load(config_directory() / "train.yaml")
     groups = {str(next(iter(entry))) for entry in primary.defaults if isinstance(entry, DictConfig)}
     known = {str(key) for key in primary if key not in ("defaults", "hydra")}
@@ -102,7 +130,10 @@ def _check_keys(config: DictConfig) -> None:
         if key not in config:
             raise ConfigError(f"{key} is needed: do not take it out")
     if not OmegaConf.is_dict(config.study) or "name" not in config.study:
-        raise ConfigError("study: needs the key name; see conf/study/adhoc.yaml")
+        raise ConfigError(
+            f"{study}: holds no study: give name, reference, arms and environments, as the file "
+            "does that pgx init writes"
+        )
     for key in config.study:
         if key not in KEYS:
             raise ConfigError(f"study.{key} is not a key: {suggest(str(key), KEYS)}")

@@ -22,6 +22,12 @@ NOT_IN_HASH = frozenset(
 )
 SHOWN_CHANGES = 6  #: keys that differ which a message names
 MOST_SEEDS = 10_000  #: replicas of a part
+NO_ARMS = (
+    "study.json",
+    "report",
+    "wandb-push.json",
+    "wandb-report.json",
+)  #: are in a study's folder
 LONGEST_ARM = 120  #: characters of an arm's name; file systems take 255 bytes
 
 
@@ -126,18 +132,31 @@ def check_name(key: str, name: Any) -> str:
         ConfigError: it is empty, too long, or holds other characters.
     """
     text = str(name)
-    if not text or slug(text) != text or len(text) > LONGEST_ARM:
+    sound = slug(text) == text and any(one.isalnum() for one in text)
+    if not sound or len(text) > LONGEST_ARM:
         raise ConfigError(
             f"{key}={text[:LONGEST_ARM]}: use 1 to {LONGEST_ARM} lower case letters, digits "
-            "and _ . = -"
+            "and _ . = -, a letter or a digit among them"
         )
+    return text
+
+
+def check_arm_name(key: str, name: Any) -> str:
+    """``name``, if an arm's directory may have it.
+
+    Raises:
+        ConfigError: as `check_name`; or a study's directory has a file or folder of this name.
+    """
+    text = check_name(key, name)
+    if text in NO_ARMS:
+        raise ConfigError(f"{key}={text}: a study's folder has a {text} of its own; name it anew")
     return text
 
 
 def arm_name(config: DictConfig, overrides: Sequence[str]) -> str:
     """The arm's slug: ``arm``, or the preset and the sorted overrides, or ``default``."""
     if config.arm is not None:
-        return check_name("arm", config.arm)
+        return check_arm_name("arm", config.arm)
     name = "_".join(_named(overrides)) or "default"
     if len(name) <= LONGEST_ARM:
         return name

@@ -18,6 +18,7 @@ from pgx.errors import ConfigError, suggest
 from pgx.tracking.atomic import replacing
 
 STUDY = "study.json"
+_ADVICE = "remove it, and the same sweep writes it anew"  # its parts stay as they are
 
 #: What a study's file may say; ``conf/study/adhoc.yaml`` says no more than its name.
 KEYS = (
@@ -139,7 +140,26 @@ def from_json(fields: Mapping[str, Any], source: str) -> Study:
         raise ConfigError(f"{source}: is no study ({type(error).__name__}: {error})") from error
     if study.metric not in METRICS:
         raise ConfigError(f"{source}: metric={study.metric}: {suggest(study.metric, METRICS)}")
+    _check(study, source)
     return study
+
+
+def _check(study: Study, source: str) -> None:
+    """Refuse values that no sweep writes."""
+    texts = (study.name, study.question, study.prediction, study.reference)
+    if not all(isinstance(text, str) for text in texts):
+        raise ConfigError(f"{source}: is no study: name, question or prediction is no text")
+    if type(study.last) is not int or study.last < 1:
+        raise ConfigError(f"{source}: is no study: last={study.last} is no count of episodes")
+    if study.reference not in study.arms:
+        raise ConfigError(f"{source}: is no study: reference={study.reference} is no arm of it")
+    for names in (study.labels, study.duplicates):
+        if not isinstance(names, Mapping) or not all(isinstance(n, str) for n in names.values()):
+            raise ConfigError(f"{source}: is no study: labels or duplicates are no texts by arm")
+    for slug, place in study.places.items():
+        limits = [limit for limit in (place.low, place.high) if limit is not None]
+        if type(place.decisions) is not int or not all(type(x) in (int, float) for x in limits):
+            raise ConfigError(f"{source}: is no study: places.{slug} has a number that is none")
 
 
 def _place(entry: Mapping[str, Any]) -> Place:
@@ -160,16 +180,28 @@ def read_study(root: Path, name: str) -> Study:
         works = suggest(name, known) if known else "pgx sweep study=NAME makes one"
         raise ConfigError(f"study: no '{name}' was swept below {root}; {works}") from error
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: cannot be read ({error}); the same sweep writes it") from error
+        raise ConfigError(f"{path}: cannot be read ({error}); {_ADVICE}") from error
     if not isinstance(fields, dict):
-        raise ConfigError(f"{path}: is no study; the same sweep writes it")
-    return from_json(fields, str(path))
+        raise ConfigError(f"{path}: is no study; {_ADVICE}")
+    try:
+        return from_json(fields, str(path))
+    except ConfigError as error:
+        raise ConfigError(f"{error}; {_ADVICE}") from error
 
 
 def write_study(root: Path, study: Study) -> Path:
-    """Write ``study.json`` below an output directory, at once or not at all."""
+    """Write ``study.json`` below an output directory, at once or not at all.
+
+    Raises:
+        ConfigError: the directory cannot be written to.
+    """
     path = Path(root) / study.name / STUDY
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as file:
-        file.write(json.dumps(study.as_json(), indent=2, ensure_ascii=False).encode() + b"\n")
+    text = json.dumps(study.as_json(), indent=2, ensure_ascii=False)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as file:
+            file.write(text.encode() + b"\n")
+    except OSError as error:
+        reason = error.strerror or error
+        raise ConfigError(f"output={root}: cannot be written to ({reason})") from error
     return path

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pgx.errors import ConfigError, suggest
-from pgx.names import check_name, slug
+from pgx.names import check_arm_name, slug
 from pgx.sweep.overrides import listed, spelt
 
 RULES = ("grid", "zip", "leave_one_out", "one_at_a_time")
@@ -81,7 +81,7 @@ def generate(entries: Any, arms: Sequence[Arm]) -> list[Arm]:
         start = known[rule.origin].overrides if rule.origin is not None else ()
         for words, overrides in _carried_out(rule, short):
             name = "_".join([*([rule.origin] if rule.origin is not None else []), *words])
-            check_name(f"{rule.where}: an arm", name)
+            check_arm_name(f"{rule.where}: an arm", name)
             if name in known:
                 raise ConfigError(f"{rule.where}: there are two arms {name}; take one out")
             known[name] = Arm(name, (*start, *overrides))

@@ -179,10 +179,7 @@ def _extended(study: Study, output: Path) -> Study:
     path = output / study.name / STUDY
     if not path.exists():
         return study
-    try:
-        before = read_study(output, study.name)
-    except ConfigError as error:
-        raise ConfigError(f"{path}: is damaged; remove it, and a sweep writes it anew") from error
+    before = read_study(output, study.name)
     held = {path.parts[-3:-1] for path in (output / study.name).glob("*/*/seeds-*")}
     gone = [arm for arm in before.arms if arm not in study.arms]
     gone = [arm for arm in gone if any(name == arm for name, _ in held)]

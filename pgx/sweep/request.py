@@ -73,6 +73,8 @@ def sort_words(overrides: Sequence[str]) -> Words:
     own: dict[str, str] = {}
     for text in overrides:
         name, equals, value = text.partition("=")
+        if not equals and name in studies():
+            raise ConfigError(f"{name}: did you mean study={name}?")
         if name in ("arm", "environment") and equals:
             own[name] = value
             continue

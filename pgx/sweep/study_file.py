@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from pgx.errors import ConfigError, check_choice, check_number, suggest
-from pgx.names import check_name, parse_seeds
+from pgx.names import check_arm_name, check_name, parse_seeds
 from pgx.study import KEYS, METRICS
 from pgx.sweep.generate import Arm, generate
 from pgx.sweep.overrides import listed, pairs
@@ -145,7 +145,7 @@ def _arms(node: Any) -> list[Arm]:
     found = []
     for key, entry in (node or {}).items():
         where, label = f"study.arms.{key}", None
-        check_name("study.arms: the name", key)
+        check_arm_name("study.arms: the name", key)
         if isinstance(entry, Mapping):
             for inner in entry:
                 if inner not in _ARM_KEYS:

@@ -272,9 +272,56 @@ def test_a_damaged_study_json_is_named(tmp_path: Path) -> None:
     write()
     path = tmp_path / "outputs" / "ladder" / "study.json"
     path.parent.mkdir(parents=True)
-    path.write_text("{")
-    with pytest.raises(ConfigError, match=r"ladder/study\.json: is damaged; remove it"):
-        planned()
+    plan = planned()
+    good = json.dumps(plan.study.as_json())
+    harms = {
+        "{": "cannot be read",
+        "[]": "is no study",
+        good.replace('"last": 100', '"last": "x"'): "last=x",
+        good.replace('"reference": "plain"', '"reference": "plan"'): "reference=plan is no arm",
+        good.replace('"decisions": 1000', '"decisions": "1000"'): "places.cartpole-v1",
+        good.replace('"labels": {', '"labels": {"plain": 1, '): "labels",
+    }
+    for harm, said in harms.items():
+        path.write_text(harm)
+        with pytest.raises(ConfigError) as caught:
+            planned()
+        line = str(caught.value)
+        assert line.startswith(str(path.relative_to(tmp_path))) and said in line
+        assert line.endswith("remove it, and the same sweep writes it anew")
+    path.unlink()
+    assert planned().study == plan.study
+
+
+def test_a_folder_that_cannot_be_written_to_is_the_users_to_mend(tmp_path: Path) -> None:
+    write()
+    study = planned().study
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=r"output=file: cannot be written to"):
+        write_study(Path("file"), study)
+    for folder in ("/proc/xx", "/sys/xx"):
+        (row, *_) = planned(f"output={folder}").rows
+        assert row.state == "invalid" and f"output={folder}" in str(row.why)
+
+
+FILES = {
+    b"": "holds no study",
+    b"just a text": "holds no study",
+    b"- a\n- b\n": "holds no study",
+    b"name: x\nprediction: Yes: no\n": "in quotes, or on lines of its own after >-",
+    b"name: x\nquestion: caf\xe9\n": "is not UTF-8",
+}
+
+
+@pytest.mark.parametrize("content", FILES)
+def test_a_file_that_is_no_study_is_named(content: bytes) -> None:
+    write()
+    path = Path("conf/study/bad.yaml")
+    path.write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        make_plan(Request(("study=bad",)))
+    line = str(caught.value)
+    assert str(path) in line and FILES[content] in line and "\n" not in line
 
 
 def test_an_arm_gone_from_the_file_is_known_as_long_as_it_has_runs() -> None:
@@ -321,6 +368,7 @@ def test_an_interpolation_is_the_arms_if_it_is_escaped() -> None:
 
 
 MISTAKES = {
+    "study without its key": (("ladder",), "ladder: ", "study=ladder?"),
     "no study": (("study.name=x",), "study is needed", "ladder"),
     "unknown study": (("study=lader",), "study=lader", "'ladder'"),
     "a sweep": (("study=ladder", "estimator=td,gae"), "estimator=td,gae", "generate"),

@@ -132,6 +132,10 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, str]] = {
     "question": ({"question": ["a"]}, "study.question", "in quotes"),
     "prediction": ({"prediction": 3}, "study.prediction=3", "in quotes"),
     "name of an arm": ({"arms": {"A b": []}}, "study.arms: the name=A b", "lower case"),
+    "an arm like a file": ({"arms": {"study.json": []}}, "the name=study.json", "anew"),
+    "an arm like a folder": ({"arms": {"report": []}}, "the name=report", "anew"),
+    "an arm with a dot": ({"arms": {".wandb": []}}, "the name=.wandb", "lower case"),
+    "an arm of signs": ({"arms": {"=": []}}, "the name==", "a letter or a digit"),
     "key of an arm": (
         {"arms": {"a": {"lable": "x"}}},
         "study.arms.a.lable",
