@@ -38,7 +38,8 @@ def gather(root: Path, name: str) -> Evidence:
     """Everything that is recorded of a study.
 
     Runs that the study did not ask for (arms, environments or seeds that ``study.json`` does not
-    know) are left out, and noted. Without a ``study.json`` the parts themselves are the study:
+    know) are left out, and noted; so are those of a part whose config is not the one that the
+    study has for its arm. Without a ``study.json`` the parts themselves are the study:
     no question, no reference, the metric ``area``, and no run is asked for but those there are.
 
     Args:
@@ -55,15 +56,18 @@ def gather(root: Path, name: str) -> Evidence:
     study = study or _undeclared(name, parts)
     from pgx.records import runs
 
-    chosen, twice = runs(parts)
+    chosen, twice = runs([part for part in parts if not _strange(study, part)])
     notes += twice
+    for part in (part for part in parts if _strange(study, part)):
+        why = f"{part.path.name} has another config than the study"
+        lost |= {(part.arm, part.environment, seed): why for seed in part.seeds}
     found = {run.key[1:]: _run(run, rows[run.part.path]) for run in chosen}
     asked = _asked(study) if declared else list(found)
     notes += _foreign(study, found.keys() - set(asked))
     every = tuple(found.get(key) or _missing(key, lost) for key in asked)
     pairs = {key[:2] for key in asked}
     known = [part for part in parts if (part.arm, part.environment) in pairs]
-    configs, more = _configs(study, known)
+    configs, more = _configs(study, [part for part in known if not _strange(study, part)])
     if not declared:
         notes.append(f"there is no {STUDY}: arms, seeds and environments are those on disk")
     notes += more
@@ -71,7 +75,7 @@ def gather(root: Path, name: str) -> Evidence:
     return Evidence(
         study,
         every,
-        tuple(_told(part) for part in known),
+        tuple(_told(part, _differs(study, part, configs)) for part in known),
         configs,
         tuple(dict.fromkeys(note.replace(above, "") for note in notes)),
     )
@@ -155,6 +159,31 @@ def _asked(study: Study) -> list[Key]:
         if (arm, place) not in out
         for seed in study.seeds
     ]
+
+
+def _strange(study: Study, part: Part) -> bool:
+    """Whether the part has another config than the study has for its arm; if that is known."""
+    expected = study.hashes.get(part.arm, {}).get(part.environment)
+    return expected not in (None, part.manifest["config_hash"])
+
+
+def _differs(
+    study: Study, part: Part, configs: Mapping[str, Mapping[str, Mapping[str, Any]]]
+) -> str | None:
+    """How a strange part's config differs from the study's, as far as a part has that one."""
+    if not _strange(study, part):
+        return None
+    expected = study.hashes[part.arm][part.environment]
+    whole = f"hash {part.manifest['config_hash']}, not {expected}"
+    own = configs[part.arm].get(part.environment)
+    if own is None:
+        return whole
+    try:
+        theirs = read_config(part.path / CONFIG)
+    except ConfigError:
+        return whole
+    keys = sorted(k for k in own.keys() | theirs.keys() if own.get(k) != theirs.get(k))
+    return ", ".join(f"{key}: {theirs.get(key)}, not {own.get(key)}" for key in keys) or whole
 
 
 def _undeclared(name: str, parts: Sequence[Part]) -> Study:
@@ -242,10 +271,13 @@ def read_config(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: cannot be read, it is damaged; restore it") from error
 
 
-def _told(part: Part) -> dict[str, Any]:
-    """What the part's manifest says, in plain values; of the code, not the lines that differ."""
+def _told(part: Part, differs: str | None) -> dict[str, Any]:
+    """What the part's manifest says, in plain values; of the code, not the lines that differ.
+
+    Only a part that is not the study's has ``differs``.
+    """
     names = {"arm": part.arm, "environment": part.environment, "seeds": list(part.seeds)}
     told = {**names, "status": part.status, **{key: part.manifest.get(key) for key in _TOLD}}
     if isinstance(git := told["git"], dict):
         told["git"] = {key: git.get(key) for key in ("root", "commit", "dirty")}
-    return told
+    return told | ({"differs": differs} if differs else {})

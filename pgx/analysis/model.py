@@ -53,7 +53,8 @@ class Evidence:
         runs: one per trained arm, environment and seed that was asked for, missing ones too.
         parts: one mapping of plain values per part: ``arm, environment, seeds, status,
             config_hash, prediction_sha256, started, ended, elapsed_s, versions, hardware, git,
-            command``; what the manifests say, with nothing of the rows.
+            command``; what the manifests say, with nothing of the rows. One whose config is not
+            the study's says how in ``differs``: its runs are not among `runs`.
         configs: arm to environment to flat run-relevant config: key to value.
         notes: lines about the record that must not be lost, such as a run held twice.
     """
@@ -118,7 +119,7 @@ class Analysis:
             has no bounds, or where there is only one.
         counts: environment to arm to status to the seeds that have it.
         changed: lines about what no longer fits: a prediction that changed after runs were made,
-            parts of one arm with different configs.
+            parts of one arm with different configs, or with another than the study's.
         notes: lines about the record, as in `Evidence`.
         seed: of the generator behind every interval and test.
         resamples: behind every interval.

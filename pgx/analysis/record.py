@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
 
 from pgx.analysis.aligned import Aligned
 from pgx.analysis.model import Evidence
-from pgx.study import prediction_hash
+from pgx.study import Study, prediction_hash
 from pgx.tables import seed_span
+
+Part = Mapping[str, Any]  #: as in `Evidence.parts`
 
 UNEVEN = 1.1  #: the longest run over the shortest, above which it is said what they reached
 
@@ -33,20 +37,26 @@ def counts(evidence: Evidence) -> dict[str, dict[str, dict[str, tuple[int, ...]]
 
 
 def changes(evidence: Evidence) -> tuple[str, ...]:
-    """Lines about what no longer fits: a prediction that changed, arms with several configs."""
-    return (*_predictions(evidence), *_configs(evidence))
+    """Lines about what no longer fits: a changed prediction, configs that are not the study's."""
+    own = [part for part in evidence.parts if "differs" not in part]
+    strange = [
+        f"{part['arm']} on {part['environment']}, seeds {seed_span(part['seeds'])}: made with "
+        f"another config than the study has ({part['differs']}); these runs are left out"
+        for part in evidence.parts
+        if "differs" in part
+    ]
+    return (*_predictions(evidence.study, own), *strange, *_configs(own))
 
 
-def _predictions(evidence: Evidence) -> list[str]:
+def _predictions(study: Study, every: Sequence[Part]) -> list[str]:
     """Whether the prediction is the one that every part was made under; unknown without a study."""
-    study = evidence.study
     if not study.reference:
         return []
     now = _written(study.prediction_hash)
-    others = [part for part in evidence.parts if _written(part["prediction_sha256"]) != now]
+    others = [part for part in every if _written(part["prediction_sha256"]) != now]
     if not others:
         return []
-    parts = f"{len(others)} of {len(evidence.parts)} parts"
+    parts = f"{len(others)} of {len(every)} parts"
     before = {_written(part["prediction_sha256"]) for part in others}
     if now is None:
         return [f"the prediction is gone: {parts} were made under one"]
@@ -59,9 +69,9 @@ def _written(digest: str | None) -> str | None:
     return None if digest == _UNWRITTEN else digest
 
 
-def _configs(evidence: Evidence) -> list[str]:
+def _configs(every: Sequence[Part]) -> list[str]:
     groups: dict[tuple[str, str], dict[str, list[int]]] = {}
-    for part in evidence.parts:
+    for part in every:
         hashes = groups.setdefault((part["arm"], part["environment"]), {})
         hashes.setdefault(part["config_hash"], []).extend(part["seeds"])
     lines = []
@@ -72,6 +82,31 @@ def _configs(evidence: Evidence) -> list[str]:
     return lines
 
 
+def _added(evidence: Evidence) -> list[str]:
+    """Lines about seeds whose training began when others of the same arm had ended already."""
+    groups: dict[tuple[str, str], list[Part]] = {}
+    for part in evidence.parts:
+        if part.get("started") and "differs" not in part:
+            groups.setdefault((part["environment"], part["arm"]), []).append(part)
+    told: dict[tuple[str, str, str], list[str]] = {}
+    for (place, arm), parts in groups.items():
+        parts.sort(key=lambda part: _time(part["started"]))
+        for number, part in enumerate(parts):
+            before = {seed for one in parts[:number] for seed in one["seeds"]}
+            began, new = _time(part["started"]), set(part["seeds"]) - before
+            if new and any(p["ended"] and _time(p["ended"]) <= began for p in parts[:number]):
+                told.setdefault((place, seed_span(new), seed_span(before)), []).append(arm)
+    return [
+        f"seeds {new} of {', '.join(arms)} on {place} were added later: seeds {before} had begun, "
+        "and some had ended"
+        for (place, new, before), arms in told.items()
+    ]
+
+
+def _time(stamp: str) -> datetime:
+    return datetime.fromisoformat(stamp)
+
+
 def remarks(evidence: Evidence, aligned: Mapping[str, Aligned], against: str) -> list[str]:
     """Lines about how the runs were brought together, in the study's order."""
     study = evidence.study
@@ -79,6 +114,7 @@ def remarks(evidence: Evidence, aligned: Mapping[str, Aligned], against: str) ->
         f"{one} is the same as {other}: trained once" for one, other in study.duplicates.items()
     ]
     lines += [f"{arm} on {place} is left out: {why}" for arm, place, why in study.excluded]
+    lines += _added(evidence)
     if study.reference and study.duplicates.get(study.reference, study.reference) != against:
         lines.append(
             f"held against {against}, which is not the study's reference {study.reference}"

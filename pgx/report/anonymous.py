@@ -41,7 +41,7 @@ _OWNER = re.compile(r"[:/]([\w.-]+)/[\w.-]+$")  #: of a remote
 
 #: Of a part, what is kept at all; a field that is not known here may say anything.
 _KEPT = ("arm", "environment", "seeds", "status", "config_hash", "prediction_sha256", "started")
-_KEPT += ("ended", "elapsed_s", "versions", "hardware")
+_KEPT += ("ended", "elapsed_s", "versions", "hardware", "differs")
 
 
 def scrubbed(evidence: Evidence, output: Path) -> Evidence:

@@ -309,6 +309,27 @@ def test_an_arm_with_two_configs_is_flagged() -> None:
     )
 
 
+def test_seeds_that_were_added_later_are_noted() -> None:
+    evidence = level_evidence({"corridor": {arm: [1.0] * 5 for arm in ("plain", "fancy", "odd")}})
+
+    def at(arm: str, seeds: list[int], started: int, ended: int | None) -> dict[str, object]:
+        times = [f"2026-11-01T{h:02}:00:00+00:00" if h else None for h in (started, ended)]
+        changes = {"seeds": seeds, "started": times[0], "ended": times[1]}
+        return level_part(evidence.study, "corridor", arm, **changes)
+
+    parts = [at(arm, [0, 1, 2], 1, 3) for arm in ("plain", "fancy")]
+    parts += [at("plain", [3, 4], 4, 5), at("fancy", [3, 4], 3, None)]
+    parts += [at("odd", [0, 1, 2], 1, 3), at("odd", [3, 4], 2, 5)]  # side by side: one request
+    parts += [at("odd", [1], 9, 10)]  # a seed made again is none added
+    parts += [{**at("odd", [7], 9, 10), "differs": "x: 1, not 2"}]
+    found = analyse(replace(evidence, parts=tuple(parts)), resamples=COUNT)
+    assert [note for note in found.notes if "added" in note] == [
+        "seeds 3-4 of plain, fancy on corridor were added later: seeds 0-2 had begun, and some had "
+        "ended"
+    ]
+    assert not [n for n in analyse(evidence, resamples=COUNT).notes if "added" in n]
+
+
 def same(one: Analysis, other: Analysis) -> bool:
     return numbers(one) == numbers(other)
 

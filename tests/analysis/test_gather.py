@@ -191,6 +191,44 @@ def test_a_changed_config_is_told_key_by_key(tmp_path: Path) -> None:
     assert any("plain on corridor was run with 2 configs" in c for c in analyse(found).changed)
 
 
+def test_a_part_with_another_config_than_the_study_is_left_out(tmp_path: Path) -> None:
+    declare(tmp_path)
+    write_part(tmp_path, "plain", [0, 1, 2], [1, 2, 3])
+    ours = write_part(tmp_path, "fancy", [0], [4], overrides=["rollouts_reused=2"])
+    write_part(tmp_path, "fancy", [1, 2], [9, 9])  # what the arm was before the study changed it
+    write_part(tmp_path, "fancy", [0, 3], [9, 9])  # it ended later, and is not believed
+    parts = {"plain": tmp_path / "lectures/plain/corridor/seeds-0-2", "fancy": ours}
+    hashes = {
+        arm: {PLACE: json.loads((path / "manifest.json").read_text())["config_hash"]}
+        for arm, path in parts.items()
+    }
+    declare(tmp_path, hashes=hashes)
+    found = gather(tmp_path, "lectures")
+    fancy = [(r.seed, r.status, r.reason, len(r.returns)) for r in found.runs if r.arm == "fancy"]
+    reason = "seeds-1-2 has another config than the study"
+    assert fancy == [
+        (0, "finished", None, EPISODES),
+        (1, "missing", reason, 0),
+        (2, "missing", reason, 0),
+    ]
+    assert found.runs[3].returns[0] == 4 and found.notes == ()
+    assert found.configs["fancy"][PLACE]["rollouts_reused"] == 2
+    told = "made with another config than the study has (rollouts_reused: 1, not 2); these runs"
+    assert analyse(found, resamples=20).changed[1:] == (  # the first: no prediction in these
+        f"fancy on corridor, seeds 0, 3: {told} are left out",
+        f"fancy on corridor, seeds 1-2: {told} are left out",
+    )
+
+
+def test_without_a_part_of_the_studys_own_config_the_hashes_are_told(tmp_path: Path) -> None:
+    declare(tmp_path, hashes={"plain": {PLACE: "expected"}})
+    part = write_part(tmp_path, "plain", [0, 1, 2], [1, 2, 3])
+    own = json.loads((part / "manifest.json").read_text())["config_hash"]
+    found = gather(tmp_path, "lectures")
+    assert {run.status for run in found.runs} == {"missing"}
+    assert found.parts[0]["differs"] == f"hash {own}, not expected"
+
+
 def test_a_lost_config_is_noted(tmp_path: Path) -> None:
     declare(tmp_path)
     (write_part(tmp_path, "plain", [0, 1, 2], [1, 2, 3]) / "config.yaml").write_text("a: [")
