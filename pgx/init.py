@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 
 from pgx.errors import ConfigError
 
@@ -119,5 +120,5 @@ def write_starter(directory: Path) -> list[Path]:
 
 def next_step(directory: Path) -> str:
     """The command that trains the new study."""
-    enter = "" if directory.resolve() == Path.cwd() else f"cd {directory} && "
+    enter = "" if directory.resolve() == Path.cwd() else f"cd {quote(str(directory))} && "
     return f"next: {enter}pgx sweep study=my_study  # --dry-run shows what it will do"

@@ -70,6 +70,7 @@ def test_the_files_are_written_where_they_are_said_to_be(tmp_path: Path) -> None
     assert {str(path.relative_to(tmp_path / "new")) for path in written} == set(STARTER)
     assert all(path.is_file() for path in written)
     assert next_step(tmp_path / "new").startswith(f"next: cd {tmp_path / 'new'} && pgx sweep ")
+    assert next_step(Path("a b")).startswith("next: cd 'a b' && pgx sweep ")
 
 
 @pytest.mark.parametrize("name", STARTER)

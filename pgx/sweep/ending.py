@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -55,7 +56,7 @@ def _failures(wrong: Sequence[Outcome]) -> Table:
 def _lines(work: Work, ended: Ended, wrong: Sequence[Outcome]) -> Iterator[str]:
     states = [state_of(outcome.exit) for outcome in ended.outcomes]
     for one in wrong:
-        yield f"log of {one.arm} on {one.environment}: {Path(one.directory) / LAUNCH}"
+        yield f"log of {one.arm} on {one.environment}: {_shown(Path(one.directory) / LAUNCH)}"
     yield f"{states.count('finished')} of {_parts(len(work.jobs))} done"
     if ended.received is not None:
         name = signal.Signals(ended.received).name
@@ -66,9 +67,15 @@ def _lines(work: Work, ended: Ended, wrong: Sequence[Outcome]) -> Iterator[str]:
     if "failed" in states:
         yield "the same command with --retry-failed repeats what failed"
     if ended.exit == 0:
-        where = "" if work.output == OUTPUT else f" --output {work.output}"
+        where = "" if work.output == OUTPUT else f" --output {quote(str(work.output))}"
         yield f"next: pgx compare {work.study}{where}"
         yield f"      pgx report {work.study}{where}"
+
+
+def _shown(path: Path) -> Path:
+    """The path from here, whichever way a launcher spelt it; whole if it lies elsewhere."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def _parts(count: int) -> str:

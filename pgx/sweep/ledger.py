@@ -29,6 +29,7 @@ from pgx.train import difference
 ACTIONS = {"to train": "train", "to resume": "resume", "to repeat": "repeat"}
 
 
+DIVERGED = "diverged"  #: how the reason of such a run begins, see `pgx.part`
 ORPHAN_S = 120.0  #: longer than for others that `settle` waits for a process without a sweep
 
 
@@ -38,8 +39,9 @@ class Stretch:
 
     Args:
         seeds: in the order in which the part has them.
-        state: ``done``, ``to train``, ``to resume``, ``to repeat``, ``failed``, ``running`` (by
-            another process), ``changed`` (another config has this arm's name) or ``damaged``.
+        state: ``done``, ``to train``, ``to resume``, ``to repeat``, ``diverged``, ``failed`` (in
+            any other way), ``running`` (by another process), ``changed`` (another config has this
+            arm's name) or ``damaged``.
         directory: of the part.
         why: half a sentence; None where the state says it all.
         changes: ``key: old → new``, where another config is there.
@@ -166,10 +168,23 @@ def _of_part(part: Part, own: Sequence[Run], retry_failed: bool) -> list[Stretch
         return [stretch for stretch in found if stretch.state != "done"]
     if failed := of.get("failed"):
         if not retry_failed:
-            why = failed[0].reason or part.manifest["error"] or "failed"
-            found.append(_those(part, failed, "failed", f"{why}; --retry-failed repeats it"))
+            found += _left(part, failed)
         elif not _alone(failed[0]):
             found.append(Stretch(part.seeds, "to repeat", part.path, "failed before"))
+    return found
+
+
+def _left(part: Part, failed: Sequence[Run]) -> list[Stretch]:
+    """Runs that stay failed: what diverged is a result, what crashed is none."""
+    diverged = [run for run in failed if (run.reason or "").startswith(DIVERGED)]
+    crashed = [run for run in failed if run not in diverged]
+    found = []
+    if diverged:
+        why = str(diverged[0].reason).removeprefix(DIVERGED).strip()
+        found.append(_those(part, diverged, "diverged", f"{why}; --retry-failed repeats it"))
+    if crashed:
+        why = crashed[0].reason or part.manifest["error"] or "failed"
+        found.append(_those(part, crashed, "failed", f"{why}; --retry-failed repeats it"))
     return found
 
 

@@ -65,6 +65,7 @@ class Plan:
         directories: of further configs; ``--config-dir`` of whoever trains the jobs.
         hydra: overrides for Hydra itself, such as ``hydra/launcher=joblib``.
         configs: ``(arm, environment slug)`` to the composed config, of jobs at least.
+        seeds: that were asked for now; the study's are those of every request.
     """
 
     study: Study
@@ -74,6 +75,7 @@ class Plan:
     directories: tuple[Path, ...] = ()
     hydra: tuple[str, ...] = ()
     configs: Mapping[tuple[str, str], DictConfig] = field(default_factory=dict, repr=False)
+    seeds: tuple[int, ...] = ()
 
     @property
     def wrong(self) -> list[Row]:
@@ -127,6 +129,7 @@ def make_plan(request: Request) -> Plan:
         directories=tuple(path.resolve() for path in request.directories),
         hydra=words.hydra,
         configs={(p.arm, p.environment): p.config for one in own if (p := one.part) is not None},
+        seeds=tuple(seeds),
     )
 
 

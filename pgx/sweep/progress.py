@@ -162,9 +162,10 @@ def _parts(rows: Sequence[Row]) -> str:
 def said(row: Row) -> str:
     """One line about a row that has ended."""
     word = {"finished": "done"}.get(row.state, row.state)
-    taken = (
-        f"return {number(row.recent_return)}, {_progress(row)} decisions in {duration(row.took_s)}"
-    )
+    done = f"{_progress(row)} decisions"
+    if row.job.budget == 1:  # a smoke test, which ends with the iteration that it begins
+        done = f"one iteration, {min(row.decisions):,} decisions"
+    taken = f"return {number(row.recent_return)}, {done} in {duration(row.took_s)}"
     return f"{word:<7} {row.job.name}: {taken}"
 
 
@@ -205,6 +206,8 @@ def _title(rows: Sequence[Row], places: Collection[str], budgets: Collection[int
     text = _parts(rows)
     if len(places) == 1:
         text += f" on {next(iter(places))}"
+    if set(budgets) == {1}:
+        return f"{text}, one iteration"
     return text if len(budgets) > 1 else f"{text}, {next(iter(budgets)):,} decisions per seed"
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
 from pgx.sweep.estimate import Estimate
 from pgx.sweep.log import plain
-from pgx.sweep.plan import Plan, Row
+from pgx.sweep.plan import Plan
 from pgx.sweep.work import Work
 from pgx.tables import duration, plain_table, seed_span
 
@@ -24,6 +23,7 @@ _COLOURS = {
     "to repeat": "yellow",
     "running": "cyan",
     "failed": "bold red",
+    "diverged": "red",
     "changed": "bold red",
     "damaged": "bold red",
     "invalid": "bold red",
@@ -56,12 +56,14 @@ def changes(plan: Plan) -> list[str]:
 
 def summary(plan: Plan) -> list[str]:
     """What the plan comes to, in a line or two."""
-    study, asked = plan.study, [row for row in plan.rows if row.state != "excluded"]
+    asked = [row for row in plan.rows if row.state != "excluded"]
+    arms = {row.arm for row in asked if row.state != "duplicate"}
+    places = {row.environment for row in asked}
     runs = Counter[str]()
     for row in asked:
         runs[row.state] += len(row.seeds)
-    head = f"{study.name}: {_count(len(study.trained), 'arm')} × "
-    head += f"{_count(len(study.places), 'environment')} × {_count(_seeds(asked), 'seed')}"
+    head = f"{plan.study.name}: {_count(len(arms), 'arm')} × "
+    head += f"{_count(len(places), 'environment')} × {_count(len(plan.seeds), 'seed')}"
     parts = Counter(job.action for job in plan.jobs)
     words = [
         f"{_count(parts[key], 'part')} to {key}"
@@ -79,13 +81,12 @@ def summary(plan: Plan) -> list[str]:
         )
     elif not plan.jobs:
         lines.append("nothing is missing")
-    if runs["failed"]:
-        lines.append(f"{_count(runs['failed'], 'run')} failed before: --retry-failed repeats them")
+    for state in ("diverged", "failed"):
+        if runs[state]:
+            them = "it" if runs[state] == 1 else "them"
+            count = _count(runs[state], "run")
+            lines.append(f"{count} {state} before; --retry-failed repeats {them}")
     return lines
-
-
-def _seeds(rows: Sequence[Row]) -> int:
-    return len({seed for row in rows for seed in row.seeds})
 
 
 def _count(number: int, noun: str) -> str:

@@ -253,8 +253,39 @@ def test_a_failure_ends_with_status_1_then_and_as_long_as_it_is_left(
         environment_class="CartPole",
     ).end("failed", exit=1, error="boom")
     assert main(["sweep", "study=ladder", "max_grad_norm=7"]) == 1
-    assert "--retry-failed repeats them" in capsys.readouterr().out
+    assert "3 runs failed before; --retry-failed repeats them" in capsys.readouterr().out
     assert len(trained) == 1
+
+
+def test_what_diverged_is_a_result_that_no_sweep_is_needed_for(
+    study: Path, trained: list[Work], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["sweep", "study=ladder", "arm=plain"]) == 0
+    path = trained[0].jobs[0].directory / "manifest.json"
+    fields = json.loads(path.read_text())
+    fields["seed_status"]["1"] |= {"status": "failed", "reason": "diverged at iteration 7"}
+    path.write_text(json.dumps({**fields, "status": "failed", "exit": 1}))
+    capsys.readouterr()
+    assert main(["sweep", "study=ladder", "arm=plain"]) == 0
+    text = capsys.readouterr().out
+    assert "nothing is missing" in text
+    assert "1 run diverged before; --retry-failed repeats it" in text
+    assert main(["sweep", "study=ladder", "arm=plain", "--dry-run"]) == 0
+    assert "diverged: at iteration 7" in capsys.readouterr().out
+    assert main(["sweep", "study=ladder", "arm=plain", "--retry-failed"]) == 0
+    assert [job.seeds for job in trained[1].jobs] == [(1,)]
+
+
+def test_the_summary_counts_what_was_asked_for(
+    study: Path, trained: list[Work], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["sweep", "study=ladder", "seeds=5"]) == 0
+    words = ["study=ladder", "arm=value", "seeds=2", "max_grad_norm=3", "--replace", "--dry-run"]
+    capsys.readouterr()
+    assert main(["sweep", *words]) == 0
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert lines[1].split() == ["value", "cartpole-v1", "0-4", "to", "repeat"]
+    assert "ladder: 1 arm × 1 environment × 2 seeds: 1 part to repeat" in lines
 
 
 def test_a_smoke_test_says_what_every_arm_did(

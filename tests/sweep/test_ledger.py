@@ -121,8 +121,8 @@ def test_failed_seeds_are_left_with_their_reason(arm: Path) -> None:
     part(arm, {0: "finished", 1: "failed"})
     done, failed = stretches(arm, (0, 1), CONFIG)
     assert done.state == "done"
-    why = "diverged at iteration 1; --retry-failed repeats it"
-    assert failed == Stretch((1,), "failed", arm / "seeds-0-1", why)
+    why = "at iteration 1; --retry-failed repeats it"
+    assert failed == Stretch((1,), "diverged", arm / "seeds-0-1", why)
 
 
 def test_diverged_seeds_among_finished_ones_get_a_part_of_their_own(arm: Path) -> None:

@@ -193,6 +193,20 @@ def test_without_a_terminal_a_line_at_the_start_the_end_and_every_minute(
     ]
 
 
+def test_a_smoke_test_says_one_iteration_and_how_long_it_was(tmp_path: Path) -> None:
+    one = job(tmp_path, "a2c", budget=1)
+    console = Console(file=io.StringIO(), width=40)
+    with Watch(Work("s", tmp_path, (one,)), console) as watch:
+        watch.started(one)
+        Rows(one.directory).iteration([161, 170, 165])
+        watch.look()
+        watch.ended(outcome(one))
+    assert lines_of(console)[-1].endswith("one iteration, 161 decisions in 1m05s")
+    console = screen(100)
+    console.print(table([Row(one)], 1, console))
+    assert "1 part on cartpole-v1, one iteration" in console.file.getvalue()  # type: ignore
+
+
 def test_on_a_terminal_one_table_is_drawn_over_and_over(tmp_path: Path) -> None:
     one = job(tmp_path, "a2c")
     console = screen(80)

@@ -338,11 +338,21 @@ def test_a_sweep_without_failures_names_the_next_command(tmp_path: Path) -> None
         0,
         ["3 of 3 parts done", "next: pgx compare s", "      pgx report s"],
     )
-    _, lines = concluded(tmp_path, good, Path("elsewhere"))
+    _, lines = concluded(tmp_path, good, Path("else where"))
     assert lines[1:] == [
-        "next: pgx compare s --output elsewhere",
-        "      pgx report s --output elsewhere",
+        "next: pgx compare s --output 'else where'",
+        "      pgx report s --output 'else where'",
     ]
+
+
+def test_a_log_is_named_in_one_way_however_a_launcher_spells_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for root in (tmp_path, Path(".")):
+        _, lines = concluded(tmp_path, Ended((outcome(job(root, "b"), 1, "boom"),)))
+        assert lines[2].startswith("log of b on corridor: ")
+        assert not Path(lines[2].rpartition(" ")[2]).is_absolute()
 
 
 def test_failures_end_in_a_table_with_where_their_logs_are(tmp_path: Path) -> None:
