@@ -89,6 +89,29 @@ def test_a_traceback_is_shown_on_request(
     assert "Traceback (most recent call last)" in capsys.readouterr().err
 
 
+def test_an_error_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.guard(raising(ConfigError("arm=\x1b[2J\x9bred\n\u202eno: choose"))) == 2
+    assert capsys.readouterr().err == "error: arm=?[2J?red ?no: choose\n"
+
+
+def test_output_that_nobody_can_have_is_one_line_or_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    code = "from pgx.guard import guard; import rich; raise SystemExit(guard(lambda: {}('a' * 99)))"
+    for printer, unbuffered in (("print", ""), ("rich.print", ""), ("print", "1")):
+        monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+        words = [sys.executable, "-c", code.format(printer)]
+        with open("/dev/full", "w") as full:
+            done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True)
+        line = "error: what this gives cannot be written (No space left on device)\n"
+        assert (done.returncode, done.stderr) == (1, line), printer
+        read, write = os.pipe()
+        os.close(read)
+        done = subprocess.run(words, stdout=write, stderr=subprocess.PIPE, text=True)
+        os.close(write)
+        assert (done.returncode, done.stderr) == (141, ""), printer
+
+
 def test_sigterm_leaves_through_finally_with_143() -> None:
     left = []
 

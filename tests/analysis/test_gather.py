@@ -215,7 +215,7 @@ def test_a_part_with_another_config_than_the_study_is_left_out(tmp_path: Path) -
     assert found.configs["fancy"][PLACE]["rollouts_reused"] == 2
     told = "made with another config than the study has (rollouts_reused: 1, not 2); these runs"
     assert analyse(found, resamples=20).changed[1:] == (  # the first: no prediction in these
-        f"fancy on corridor, seeds 0, 3: {told} are left out",
+        f"fancy on corridor, seeds 0,3: {told} are left out",
         f"fancy on corridor, seeds 1-2: {told} are left out",
     )
 
