@@ -74,7 +74,7 @@ def show(
 
     from pgx.analysis.analyse import analyse
     from pgx.analysis.gather import gather
-    from pgx.analysis.render import FORMATS, remarks, render
+    from pgx.analysis.render import FORMATS, remarks, render, visible
     from pgx.analysis.words import headline
 
     evidence = judged_by(gather(output, name), metric)
@@ -91,7 +91,7 @@ def show(
     else:
         typer.echo(FORMATS[format](analysis, places, metric), nl=False)
         for line in [headline(analysis), *remarks(analysis, metric)] if format == "csv" else ():
-            typer.echo(line, err=True)
+            typer.echo(visible(line), err=True)
 
 
 def judged_by(evidence: Evidence, metric: str | None) -> Evidence:

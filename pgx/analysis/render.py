@@ -73,7 +73,7 @@ def render(analysis: Analysis, places: Sequence[str], metric: str | None, consol
 
 def say(line: str, console: Console) -> None:
     """A line as it is, whatever is in it; on a terminal broken between words."""
-    text = printable(_visible(line), console)
+    text = printable(visible(line), console)
     console.print(text, markup=False, highlight=False, soft_wrap=not console.is_terminal)
 
 
@@ -84,7 +84,7 @@ def _table(sheet: Sheet, console: Console) -> None:
     for column in table.columns:
         if column.header not in LEFT:
             column.justify = "right"
-    rows = [[_visible(str(cell)) for cell in row] for row in sheet.rows]
+    rows = [[visible(str(cell)) for cell in row] for row in sheet.rows]
     for row in rows:
         table.add_row(*map(Text, row))
     if console.is_terminal:
@@ -137,8 +137,8 @@ def _widths(heads: Sequence[str], rows: Sequence[Sequence[str]], room: int) -> l
     return widths
 
 
-def _visible(text: str) -> str:
-    """Without control characters: a label cannot steer the terminal."""
+def visible(text: str) -> str:
+    """Without control characters: no label and no error's text can steer the terminal."""
     return "".join(sign if sign.isprintable() else "?" for sign in text)
 
 
@@ -146,14 +146,18 @@ def markdown(analysis: Analysis, places: Sequence[str], metric: str | None) -> s
     """The verdict, tables with pipes, then the remarks as a list."""
     made = [markdown_sheet(sheet) for sheet in all_sheets(analysis, places, metric)]
     told = "".join(f"- {markdown_text(line)}\n" for line in remarks(analysis, metric))
-    return "\n".join([markdown_text(headline(analysis)) + "\n", *made, told])
+    return _plain("\n".join([markdown_text(headline(analysis)) + "\n", *made, told]))
 
 
 def latex(analysis: Analysis, places: Sequence[str], metric: str | None) -> str:
     """The verdict, a ``tabular`` for booktabs per table, then the remarks as paragraphs."""
     made = [latex_sheet(sheet) for sheet in all_sheets(analysis, places, metric)]
     told = "\n".join(f"{latex_text(line)}\n" for line in remarks(analysis, metric))
-    return "\n".join([latex_text(headline(analysis)) + "\n", *made, told])
+    return _plain("\n".join([latex_text(headline(analysis)) + "\n", *made, told]))
+
+
+def _plain(text: str) -> str:
+    return "\n".join(map(visible, text.split("\n")))
 
 
 def comma_separated(analysis: Analysis, places: Sequence[str], metric: str | None) -> str:
@@ -171,7 +175,9 @@ def _cell(value: Any) -> Any:
     """A cell that no spreadsheet computes."""
     if value is None:
         return ""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+    if not isinstance(value, str):
+        return value
+    return visible(f"'{value}" if value.startswith(FORMULA) else value)
 
 
 FORMATS: dict[str, Callable[[Analysis, Sequence[str], str | None], str]] = {

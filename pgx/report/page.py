@@ -45,11 +45,12 @@ def page(evidence: Evidence, analysis: Analysis, bundle: str) -> str:
         bundle: the script that draws charts; without it the page is text and tables.
     """
     specs = charts(analysis)
+    kinds = [kind for kind in FIGURES if any(name.startswith(f"{kind}-") for name in specs)]
     shown = [
         _head(evidence, analysis),
         _legend(analysis) if specs else None,
         tag("noscript", tag("p", NO_SCRIPT)) if specs else None,
-        [_figures(analysis, kind, number, specs) for number, kind in enumerate(FIGURES, 1)],
+        [_figures(analysis, kind, number, specs) for number, kind in enumerate(kinds, 1)],
         _tables(analysis),
         sections(evidence, analysis),
     ]
@@ -170,10 +171,9 @@ def _legend(analysis: Analysis) -> Html:
     return tag("div", made, every, class_="legend", title=hint, role="group", aria_label="Arms")
 
 
-def _figures(analysis: Analysis, kind: str, number: int, specs: Mapping[str, Any]) -> Html | None:
+def _figures(analysis: Analysis, kind: str, number: int, specs: Mapping[str, Any]) -> Html:
     """A figure of one kind: a chart per environment, then what is seen in it."""
     drawn = []
-    missing = [place for place in analysis.study.places if f"{kind}-{place}" not in specs]
     for place in analysis.study.places:
         if spec := specs.get(f"{kind}-{place}"):
             size = "chart" if kind == "differences" else "chart tall"
@@ -183,8 +183,6 @@ def _figures(analysis: Analysis, kind: str, number: int, specs: Mapping[str, Any
             drawn.append(tag("div", tag("h3", named), shown))
         else:
             drawn.append(tag("div", tag("h3", place), tag("p", NOTHING_YET, class_="small")))
-    if len(drawn) == len(missing):
-        return None
     side = "pairs" if len(drawn) > 2 or (kind == "profiles" and len(drawn) > 1) else None
     below = tag("figcaption", tag("b", f"Figure {number}. "), caption(analysis, kind))
     title = FIGURES[kind]

@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 from pgx.analysis.words import fixed
+from pgx.report.markup import one_line, visible
 from pgx.stats.bootstrap import Interval
 from pgx.tables import NOTHING
 
@@ -56,7 +57,7 @@ def value_text(value: Any) -> str:
 
 def latex(text: str) -> str:
     """Text as LaTeX sets it: nothing in it is a command, and it is one line."""
-    return "".join(_LATEX.get(sign, sign) for sign in " ".join(text.split()))
+    return "".join(_LATEX.get(sign, sign) for sign in one_line(text))
 
 
 def comma(value: Any) -> Any:
@@ -66,4 +67,4 @@ def comma(value: Any) -> Any:
     if value is None or isinstance(value, int):
         return "" if value is None else value
     text = str(value)
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    return f"'{visible(text)}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else visible(text)

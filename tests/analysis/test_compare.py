@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -109,6 +110,14 @@ def test_names_are_broken_first_then_what_became_of_runs() -> None:
 def test_a_label_cannot_steer_the_terminal() -> None:
     text = printed(CALM, labels={"fancy": "\x1b[31mred\x07"}, question="a\x1b[2Jb")
     assert "\x1b[31m" not in text and "\x1b[2J" not in text and "?[31mred?" in text
+
+
+def test_no_format_steers_the_terminal() -> None:
+    found = analyse(level_evidence(CALM, labels={"fancy": "\x1b[2Jred\x9b"}), resamples=20)
+    found = replace(found, notes=("seed 3: \x1b]0;title\x07",))
+    for name, made in FORMATS.items():
+        text = made(found, ["corridor"], None)
+        assert "?" in text and not {"\x1b", "\x9b", "\x07"} & set(text), name
 
 
 def test_in_a_pipe_there_are_no_lines_and_no_breaks() -> None:

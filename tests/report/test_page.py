@@ -202,6 +202,13 @@ ODD = {
     "a diverged run": lambda: evidence(
         replaced={("gae", "cartpole-v1", 1): lost("gae", "cartpole-v1", 1, "diverged", "at 3")}
     ),
+    "an arm that always diverged": lambda: evidence(
+        replaced={
+            ("gae", place, seed): lost("gae", place, seed, "diverged", "at 3")
+            for place in ("cartpole-v1", "acrobot-v1")
+            for seed in range(6)
+        }
+    ),
     "twenty arms with long names": lambda: evidence(
         tuple(f"arm_number_{'x' * 60}_{place}" for place in range(20)), 2
     ),
@@ -234,6 +241,22 @@ def test_odd_studies_are_shown_as_they_are(name: str) -> None:
     for chart in re.findall(r'data-chart="([^"]+)"', html):
         assert seen.held["charts"]["data"][chart]["rows"]
     json.dumps(seen.held, allow_nan=False)
+
+
+def test_figures_are_numbered_as_they_are_shown() -> None:
+    whole, alone = (of(evidence(arms, 2, ("cartpole-v1",))) for arms in (("gae", "eag"), ("gae",)))
+    for html, kinds in (
+        (whole, ["curves", "differences", "profiles"]),
+        (alone, ["curves", "profiles"]),
+    ):
+        found = re.findall(r'<section id="(\w+)"><h2>[^<]+</h2><figure>.*?<b>(Figure \d)', html)
+        assert found == [(kind, f"Figure {n}") for n, kind in enumerate(kinds, 1)]
+
+
+def test_a_band_that_is_missing_is_explained() -> None:
+    told = "where all runs of an arm have, there is no band"
+    assert told in of(ODD["an arm that always diverged"]())
+    assert told not in of(ODD["a diverged run"]())
 
 
 def test_a_run_s_noise_is_its_own() -> None:

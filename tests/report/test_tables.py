@@ -9,6 +9,7 @@ import math
 import pytest
 
 from pgx.analysis.analyse import analyse
+from pgx.report.markup import visible
 from pgx.report.spelling import bounds, comma, latex, number, value_text
 from pgx.report.tables import as_csv, as_latex, records, tables
 from pgx.stats.bootstrap import Interval
@@ -98,7 +99,7 @@ def test_no_text_of_a_csv_is_a_formula(sign: str) -> None:
     label = f'{sign}HYPERLINK("x")'
     made = analyse(evidence(seeds=2, labels={"gae": label}), resamples=20)
     read = list(csv.DictReader(io.StringIO(as_csv(records(made)["figures"]), newline="")))
-    assert {row["label"] for row in read if row["arm"] == "gae"} == {f"'{label}"}
+    assert {row["label"] for row in read if row["arm"] == "gae"} == {f"'{visible(label)}"}
     assert (comma(-1.5), comma(-3), comma(math.nan), comma(None)) == (-1.5, -3, "", "")
 
 
@@ -117,6 +118,26 @@ def test_no_text_of_latex_is_a_command() -> None:
     assert len(rows) == 2
     assert all(row.endswith(r"\\") for row in rows)
     assert latex("a\n\nb") == "a b"
+
+
+def test_no_text_of_a_file_steers_a_terminal() -> None:
+    label = "\x1b[2Jred\x9b\u202e"
+    made = analyse(evidence(("total_return", "gae"), 2, labels={"gae": label}), resamples=20)
+    for text in (as_latex(tables(made)[0]), as_csv(records(made)["figures"])):
+        assert "\ufffd[2Jred\ufffd\ufffd" in text
+        assert not {"\x1b", "\x9b", "\u202e"} & set(text)
+
+
+def test_an_arm_whose_runs_all_diverged_has_figures_and_no_intervals() -> None:
+    levels = {"a": [40.0, 41.0], "frozen": ["diverged"] * 2, "c": [39.0, "diverged"]}
+    made = {table.slug: table for table in tables(analyse(level_evidence({"here": levels})))}
+    frozen, other = made["figures-here"].rows[1:]
+    assert (frozen[1].main, frozen[1].small) == ("2", "all diverged")
+    assert (frozen[2].main, frozen[2].small) == ("0.0", "n = 2")
+    assert other[1].small == "1 diverged" and "[" in other[2].small
+    verdict = made["comparisons-here"].rows[0]
+    assert verdict[2].small == verdict[3].small == "n = 2"
+    assert verdict[5].small.startswith("all its runs diverged; with 2 pairs")
 
 
 def test_a_row_of_latex_does_not_begin_with_an_option() -> None:
