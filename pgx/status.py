@@ -4,33 +4,22 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from pgx.errors import ConfigError
-from pgx.tables import (
-    NOTHING,
-    duration,
-    number,
-    plain_table,
-    printable,
-    seed_span,
-    show,
-    status_text,
-)
+from pgx.status_table import seeds_of, show_status
+from pgx.sweep.log import plain
+from pgx.tables import duration, printable, seed_span
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from pgx.records import Part
     from pgx.study import Study
-
-_HEAD = (
-    *("study", "arm", "environment", "seeds", "status"),
-    *("decisions", "last-100 return", "time left"),
-)
 
 RATE_WINDOW = 50  #: iterations over which the present rate is measured
 
@@ -61,9 +50,21 @@ def status(study: str | None, root: Path) -> list[dict[str, Any]]:
     swept = sorted(path.parent.name for path in root.glob(f"{study or '*'}/{STUDY}"))
     found = part_directories(root, None if study in swept else study)
     rows = [_row(path) for path in found if study in (None, path.parts[-4])]
-    for name in swept:
-        rows += _missing(read_study(root, name), root, rows)
-    return sorted(rows, key=lambda r: (r["study"], r["arm"], r["environment"], r["seeds"]))
+    studies = {name: read_study(root, name) for name in swept}
+    for one in studies.values():
+        rows += _missing(one, root, rows)
+    return sorted(rows, key=lambda row: _place(row, studies))
+
+
+def _place(row: dict[str, Any], studies: Mapping[str, Study]) -> tuple[Any, ...]:
+    """Where a row stands: arms and environments in their study's order, unknown ones after it."""
+    study, names = studies.get(row["study"]), (row["arm"], row["environment"])
+    known = (list(study.arms), list(study.places)) if study else ([], [])
+    found = [
+        (order.index(name) if name in order else len(order), name)
+        for name, order in zip(names, known, strict=True)
+    ]
+    return row["study"], *found, row["seeds"]
 
 
 def _missing(study: Study, root: Path, rows: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -202,62 +203,37 @@ def _left(row: dict[str, Any]) -> int:
 def render(rows: Sequence[dict[str, Any]], console: Console) -> None:
     """Print the rows of `status` as a table, and below it the last error line of each.
 
-    On a terminal a single study is the title, to leave the columns their room.
+    On a terminal what all rows share is the title, to leave the columns their room.
     """
     if not rows:
         console.print("nothing is recorded yet")
         return
-    alone = console.is_terminal and len({row["study"] for row in rows}) == 1
-    table = plain_table(*_HEAD[alone:])
-    if alone:
-        table.title, table.title_justify = rows[0]["study"], "left"
-    for column in table.columns:
-        if column.header in ("decisions", "last-100 return", "time left"):
-            column.justify = "right"
-        elif column.header == "status":
-            column.min_width = len("interrupted")
-    for row in rows:
-        cells = (
-            row["study"],
-            row["arm"],
-            row["environment"],
-            _seeds(row),
-            status_text(row["status"]).append(_failures(row)),
-            _progress(row),
-            number(row["recent_return"]),
-            duration(row["time_left_s"]),
-        )
-        table.add_row(*cells[alone:])
-    show(table, console)
+    show_status(rows, console)
     for name in sorted({row["study"] for row in rows}):
         own = [row for row in rows if row["study"] == name]
         if (left := study_time_left(own)) is not None and len(own) > 1:
-            line = printable(f"{name}: about {duration(left)} left at this rate", console)
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+            _say(f"{name}: about {duration(left)} left at this rate", console)
+    for line in _twice(rows):
+        _say(line, console)
     for row in rows:
         if row["error"]:
-            name = f"{row['arm']} on {row['environment']}, seeds {_seeds(row)}"
-            line = printable(f"{name}: {row['error']}", console)
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+            name = f"{row['arm']} on {row['environment']}, seeds {seeds_of(row)}"
+            _say(f"{name}: {plain(row['error'])}", console)
 
 
-def _seeds(row: dict[str, Any]) -> str:
-    """The seeds of a part; a damaged one has those of its directory's name."""
-    return seed_span(row["seeds"]) or Path(row["part"]).name.removeprefix("seeds-")
+def _say(line: str, console: Console) -> None:
+    console.print(printable(line, console), markup=False, highlight=False, soft_wrap=True)
 
 
-def _failures(row: dict[str, Any]) -> str:
-    failed = sum(run["status"] == "failed" for run in row["runs"])
-    if not failed:
-        return ""
-    word = "" if row["status"] == "failed" else " failed"
-    return f" {failed}/{len(row['runs'])}{word}"
-
-
-def _progress(row: dict[str, Any]) -> str:
-    """Decisions of the budget, from the slowest seed to the fastest."""
-    if not row["decisions"]:
-        return NOTHING
-    low, high = min(row["decisions"]), max(row["decisions"])
-    budget = f"{row['budget']:,}"
-    return f"{low:,} of {budget}" if low == high else f"{low:,}–{high:,} of {budget}"
+def _twice(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """A line for every two parts that share seeds."""
+    of: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        of.setdefault((row["study"], row["arm"], row["environment"]), []).append(row)
+    for (_, arm, environment), parts in of.items():
+        for one, other in combinations(parts, 2):
+            if shared := set(one["seeds"]) & set(other["seeds"]):
+                names = " and ".join(Path(row["part"]).name for row in (one, other))
+                verb = "seed {} is" if len(shared) == 1 else "seeds {} are"
+                told = verb.format(seed_span(sorted(shared)))
+                yield f"{arm} on {environment}: {told} in two parts, {names}; one of them counts"

@@ -24,7 +24,18 @@ LAYERS = (
     {"module", "callbacks", "progress", "checkpoint", "tracking", "allocator", "freeze"}
     | {"evaluation"},
     {"train", "sweep", "report", "cli", "records", "tables", "export", "status"}
-    | {"config", "names", "build", "expert", "part", "__main__", "doctor", "init", "bench"}
+    | {
+        "status_table",
+        "config",
+        "names",
+        "build",
+        "expert",
+        "part",
+        "__main__",
+        "doctor",
+        "init",
+        "bench",
+    }
     | {"restore", "evaluate", "film", "usage", "atari", "study", "analysis", "sharing", "guard"},
 )
 

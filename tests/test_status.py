@@ -154,8 +154,8 @@ def test_what_a_study_asks_for_and_no_part_has_is_missing(tmp_path):
     assert found == [
         ("gae", [0, 2], "finished"),
         ("gae", [1, 3], "missing"),
-        ("old", [0, 1], "finished"),
         ("td", [0, 1, 2, 3], "missing"),
+        ("old", [0, 1], "finished"),
     ]
     assert rows[1].keys() == rows[0].keys()
     assert (rows[1]["budget"], rows[1]["decisions"], rows[1]["runs"]) == (10_000, [], [])
@@ -220,6 +220,54 @@ def test_on_a_narrow_terminal_nothing_is_cut_off(tmp_path):
     assert error.endswith("seed 1: diverged at iteration 7")
     text = printed(lambda console: show(seed_table(rows[0]["runs"]), console), True, width=50)
     assert "…" not in text
+
+
+@pytest.mark.parametrize("width", [30, 46, 61, 79])
+def test_figures_are_whole_at_any_width(tmp_path, width):
+    for arm in ("reward_to_go_without_baseline", "td"):
+        begin(tmp_path, arm)[1].end_seed(1, "failed", "diverged at iteration 7")
+    rows = status(None, tmp_path)
+    rows[1].update(decisions=[1_234_567, 9_876_543], budget=12_345_678, recent_return=-98_765.4)
+    text = printed(lambda console: render(rows, console), True, width=width)
+    assert "…" not in text
+    words = text.split()
+    for word in ("1,234,567–9,876,543", "12,345,678", "-98,765", "6,000", "10,000", "decisions"):
+        assert word in words
+    assert words.count("interrupted") == 2 and "lectures on cartpole" in text
+    *lines, _, _ = text.splitlines()
+    assert width < 61 or max(map(len, lines)) <= width
+
+
+def test_a_seed_in_two_parts_is_noted(tmp_path):
+    begin(tmp_path, "gae", seeds=(0, 2))
+    begin(tmp_path, "gae", seeds=(2, 3))
+    begin(tmp_path, "td", seeds=(2, 3))
+    text = printed(lambda console: render(status(None, tmp_path), console), False)
+    assert "gae on cartpole: seed 2 is in two parts, seeds-0-2 and seeds-2-3" in text
+    assert text.count("two parts") == 1
+
+
+def test_arms_stand_in_the_order_of_their_study(tmp_path):
+    places = {name: Place(name, name, 10_000) for name in ("pendulum", "cartpole")}
+    arms = {"td": (), "gae": (), "a": ()}
+    write_study(tmp_path, Study("lectures", "", "", "td", "area", 100, (0, 1), places, arms))
+    begin(tmp_path, "gae")
+    begin(tmp_path, "0_is_gone")
+    rows = status(None, tmp_path)
+    assert [(row["arm"], row["environment"]) for row in rows] == [
+        *(("td", "pendulum"), ("td", "cartpole"), ("gae", "pendulum"), ("gae", "cartpole")),
+        *(("a", "pendulum"), ("a", "cartpole"), ("0_is_gone", "cartpole")),
+    ]
+
+
+def test_an_error_cannot_steer_the_terminal(tmp_path):
+    _, manifest = begin(tmp_path, "gae")
+    manifest.end("failed", exit=1, error="ValueError: \x1b[31mred\x07\x1b]0;title\x07 \x9b2J")
+    for terminal in (True, False):
+        text = printed(lambda console: render(status(None, tmp_path), console), terminal)
+        error = text.splitlines()[-1]
+        assert error.startswith("gae on cartpole, seeds 0-1: ValueError: red")
+        assert error.isprintable()
 
 
 def test_a_seed_table_without_a_finished_seed_has_no_median(tmp_path):
