@@ -138,7 +138,7 @@ def _prediction(analysis: Analysis) -> Html | None:
     if not study.prediction:
         said = "No prediction was written before the runs."
         return tag("div", tag("p", said, class_="status"), class_="prediction")
-    broken = any("prediction" in line for line in analysis.changed)
+    broken = any(line.startswith("the prediction") for line in analysis.changed)
     status = "not the one that the runs were made under" if broken else "unchanged since the runs"
     return tag(
         "div",

@@ -90,7 +90,8 @@ def stretches(
         found += _of_part(part, own, retry_failed)
     again = [run.seed for run in held if _alone(run) and retry_failed]
     if again:
-        found.append(_new(directory, again, "to train", "failed before"))
+        tried = (directory / part_name(sorted(again))).exists()  # a retry that crashed
+        found.append(_new(directory, again, "to repeat" if tried else "to train", "failed before"))
     absent = [seed for seed in seeds if seed not in taken | {run.seed for run in held}]
     if absent:
         found.append(_new(directory, absent, "to train", None))

@@ -149,6 +149,16 @@ def test_a_seed_that_failed_again_is_repeated_where_it_failed_last(arm: Path) ->
     ]
 
 
+def test_a_retry_of_a_diverged_seed_that_was_killed_is_repeated_when_asked_for(arm: Path) -> None:
+    part(arm, {0: "finished", 1: "failed"})
+    part(arm, {1: "running"}, day=2)
+    assert [row[1] for row in told(arm, (0, 1))] == ["done", "diverged"]
+    assert told(arm, (0, 1), retry_failed=True) == [
+        ((0,), "done", "seeds-0-1"),
+        ((1,), "to repeat", "seeds-1"),
+    ]
+
+
 def test_a_seed_that_failed_and_then_finished_is_done(arm: Path) -> None:
     part(arm, {0: "finished", 1: "failed"})
     part(arm, {1: "finished"})
