@@ -116,7 +116,7 @@ def _train(plan: PartPlan, command: Sequence[str], console: Console, mirror: Mir
         manifest.end("failed", exit=2, error=str(error))
         raise
     except Exception as error:
-        line = f"{type(error).__name__}: {error}"
+        line = " ".join(f"{type(error).__name__}: {error}".split())
         manifest.end("failed", exit=1, error=line)
         path = plan.directory / TRACEBACK
         path.write_text(traceback.format_exc())

@@ -116,7 +116,7 @@ def make_plan(request: Request) -> Plan:
     same = duplicates(file, found)
     own = [one for one in found if one.arm in arms and one.option in chosen]
     output = _output(words, found, request.directories)
-    study = _extended(_study(file, words, seeds, found, same), output)
+    study = _extended(_study(file, words, seeds, found, same), output, _hashes(own))
     rows, jobs = _rows(own, same, slugs(file, found), seeds, request)
     left_out = tuple(
         Row(*combination[:2], (), "excluded", combination[2]) for combination in study.excluded
@@ -177,8 +177,12 @@ def _hashes(found: Sequence[Combination]) -> dict[str, dict[str, str]]:
     return of
 
 
-def _extended(study: Study, output: Path) -> Study:
-    """The study with what was asked for before: seeds, and what has runs but left the file."""
+def _extended(study: Study, output: Path, asked: Mapping[str, Mapping[str, str]]) -> Study:
+    """The study with what was asked for before: seeds, and what has runs but left the file.
+
+    The hash of an arm that is not asked for now stays what its last sweep made it: words of the
+    command line are not for it.
+    """
     path = output / study.name / STUDY
     if not path.exists():
         return study
@@ -190,6 +194,7 @@ def _extended(study: Study, output: Path) -> Study:
     past = {slug: p for slug, p in past.items() if any(name == slug for _, name in held)}
     arms = {**study.arms, **{arm: before.arms[arm] for arm in gone}}
     known = {(arm, slug) for arm, slug, _ in study.excluded}
+    known_hashes = (study.hashes, before.hashes, asked)  # the later is believed
     why = "is gone from the study's file, and has no runs"
     left = tuple(
         (arm, slug, why)
@@ -203,7 +208,10 @@ def _extended(study: Study, output: Path) -> Study:
         labels={**{arm: before.label(arm) for arm in gone if arm in before.labels}, **study.labels},
         places={**study.places, **past},
         excluded=(*study.excluded, *left),
-        hashes={a: {**before.hashes.get(a, {}), **study.hashes.get(a, {})} for a in arms},
+        hashes={
+            arm: {slug: key for of in known_hashes for slug, key in of.get(arm, {}).items()}
+            for arm in arms
+        },
     )
 
 

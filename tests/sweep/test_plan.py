@@ -346,6 +346,17 @@ def test_an_arm_gone_from_the_file_is_known_as_long_as_it_has_runs() -> None:
     assert read_study(plan.output, "ladder") == after
 
 
+def test_the_hash_of_an_arm_that_is_not_asked_for_stays() -> None:
+    write()
+    before = planned().study
+    write_study(Path("outputs"), before)
+    after = planned("arm=slow", "max_grad_norm=3").study.hashes
+    assert {arm: after[arm] for arm in ("plain", "value")} == {
+        arm: before.hashes[arm] for arm in ("plain", "value")
+    }
+    assert after["slow"] != before.hashes["slow"]
+
+
 def test_a_study_json_without_hashes_is_readable() -> None:
     write()
     plan = planned()
