@@ -50,6 +50,8 @@ def align_runs(evidence: Evidence, environment: str) -> Aligned:
     study = evidence.study
     out = {arm for arm, place, _ in study.excluded if place == environment}
     here = [run for run in evidence.runs if run.environment == environment]
+    if not study.reference:  # nobody asked: only what there is was wanted
+        out |= set(study.trained) - {run.arm for run in here}
     counted = [run for run in here if run.status in COUNTED]
     finished = [run.reached for run in counted if run.status == "finished" and run.reached > 0]
     ends = finished or [max((run.reached for run in counted), default=0)]

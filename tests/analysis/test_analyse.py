@@ -211,6 +211,20 @@ def test_all_environments_are_one_family_for_holm() -> None:
     assert p == [(2 / 2**8, 4 / 2**8)] * 2
 
 
+def test_without_a_study_an_arm_counts_only_where_it_ran() -> None:
+    levels = {
+        "corridor": {"plain": [0.0] * 8, "fancy": [1.0] * 8},
+        "pendulum-v1": {"other": [1.0] * 8},
+    }
+    found = analyse(level_evidence(levels, reference=""), against="plain", resamples=COUNT)
+    pairs = [(c.environment, c.arm, c.verdict.reason) for c in found.primary.comparisons]
+    assert pairs == [
+        ("corridor", "fancy", "p .00781"),
+        ("pendulum-v1", "other", "plain has no run here"),
+    ]
+    assert list(found.curves["pendulum-v1"]) == ["other"]
+
+
 def places(**bounds: tuple[float | None, float | None]) -> dict[str, Place]:
     return {name: Place(name, name, BUDGET, *ends) for name, ends in bounds.items()}
 
