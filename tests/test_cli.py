@@ -149,7 +149,7 @@ def stand_in(name: str, monkeypatch: pytest.MonkeyPatch, **members: object) -> N
 
 def test_train_passes_its_arguments_through_untouched(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[list[str]] = []
-    stand_in("pgx.train", monkeypatch, main=lambda words: seen.append(words) or 1)
+    stand_in("pgx.train", monkeypatch, main=lambda words, check: seen.append(words) or 1)
     words = [
         "a=b",
         "-m",

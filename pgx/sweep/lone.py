@@ -12,7 +12,6 @@ from pgx.errors import ConfigError
 from pgx.names import config_diff, config_hash, in_short
 from pgx.part import PartPlan
 from pgx.study import STUDY, read_study
-from pgx.sweep.combine import combine
 from pgx.sweep.request import Words
 from pgx.sweep.study_file import read_file
 
@@ -30,6 +29,8 @@ def check_arm(plan: PartPlan, directories: Sequence[Path]) -> None:
     Raises:
         ConfigError: with what differs, and the command that trains the arm.
     """
+    from pgx.sweep.combine import combine
+
     node = OmegaConf.to_container(plan.config.study, resolve=True)
     assert isinstance(node, dict)
     if not (node.get("arms") or node.get("generate")):
