@@ -41,6 +41,9 @@ class _Server(ThreadingHTTPServer):
         self.fault, self.first = fault, 0.0
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing: a client out of patience hangs up."""
+
     def status(self) -> int:
         """Of the answer to a request that has just come."""
         self.first = self.first or time.monotonic()
