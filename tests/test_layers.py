@@ -26,6 +26,7 @@ LAYERS = (
     {"train", "sweep", "report", "cli", "records", "tables", "export", "status"}
     | {
         "status_table",
+        "sheets",
         "config",
         "names",
         "build",

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 from pgx.analysis.model import Analysis
 from pgx.analysis.sheets import aggregate_sheet, chosen, records, sheets
 from pgx.analysis.words import completeness, headline, label, method
-from pgx.atari.render import latex as latex_sheet
-from pgx.atari.render import latex_text, markdown_text
-from pgx.atari.render import markdown as markdown_sheet
-from pgx.atari.table import Sheet
+from pgx.sheets import Sheet, latex_text, markdown_text
+from pgx.sheets import latex as latex_sheet
+from pgx.sheets import markdown as markdown_sheet
 from pgx.tables import plain_table, printable, show
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any
 from pgx.analysis.model import Analysis, Measure
 from pgx.analysis.numbers import plain
 from pgx.analysis.words import STATUSES, chance, fixed, label, needed, precision, spelt
-from pgx.atari.table import Sheet
+from pgx.sheets import Sheet
 from pgx.stats.bootstrap import Interval
 from pgx.stats.comparison import Comparison, Summary
 from pgx.stats.verdicts import shown

@@ -34,7 +34,7 @@ def table(
 ) -> int:
     """The Atari table of the A3C paper, from raw scores; own runs as rows."""
     from pgx.atari.normalise import RULES
-    from pgx.atari.render import FORMATS
+    from pgx.sheets import FORMATS
 
     check_choice("TABLE", what, TABLES)
     check_choice("--rule", rule, RULES)
@@ -53,16 +53,16 @@ def show(rule: str, per_game: bool, format: str | None, figure: Path | None, out
     Args:
         rule: of `pgx.atari.normalise.RULES`.
         per_game: a row per game instead of one per system.
-        format: of `pgx.atari.render.FORMATS`; None is JSON.
+        format: of `pgx.sheets.FORMATS`; None is JSON.
         figure: file to draw.
         output: the output directory, for the own rows.
     """
     import json
 
     from pgx.atari.own import own_rows
-    from pgx.atari.render import FORMATS
     from pgx.atari.scores import load
     from pgx.atari.table import as_json, build, game_sheet, summary_sheet
+    from pgx.sheets import FORMATS
 
     scores = load()
     if figure is not None:

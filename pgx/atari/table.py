@@ -9,10 +9,9 @@ from typing import Any
 from pgx.atari.normalise import SIGNED, ZERO, Summary, inverted, normalise, rule_of, summarise
 from pgx.atari.own import OwnRow
 from pgx.atari.scores import TITLES, Published, Scores
+from pgx.sheets import Sheet
 
 HUMAN = "human starts"  #: of every published row
-
-Cell = str | float | int | None
 
 
 @dataclass(frozen=True)
@@ -49,23 +48,6 @@ class Row:
     def summary(self) -> Summary:
         """Mean and median over its games, in percent."""
         return summarise(self.normalized)
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """What the renderers take.
-
-    Attributes:
-        title: what it shows.
-        head: the columns' names, with their units.
-        rows: a cell per column.
-        notes: a sentence or more each.
-    """
-
-    title: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-    notes: tuple[str, ...]
 
 
 def build(scores: Scores, rule: str, own: Iterable[OwnRow] = ()) -> list[Row]:

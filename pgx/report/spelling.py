@@ -8,31 +8,11 @@ from typing import Any
 
 from pgx.analysis.words import fixed
 from pgx.report.markup import one_line, visible
+from pgx.sheets import latex_text
 from pgx.stats.bootstrap import Interval
 from pgx.tables import NOTHING
 
 MINUS = "−"
-_LATEX = {
-    **{sign: rf"\{sign}" for sign in "&%$#_{}"},
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
-    MINUS: "$-$",
-    "×": r"$\times$",
-    "–": "--",
-    "—": "---",
-    "→": r"$\to$",
-    "…": r"\ldots{}",
-    "γ": r"$\gamma$",
-    "λ": r"$\lambda$",
-    "ρ": r"$\rho$",
-    "τ": r"$\tau$",
-    "ᵗ": r"$^t$",
-}
 
 
 def number(value: float | None, digits: int, signed: bool = False) -> str:
@@ -57,7 +37,7 @@ def value_text(value: Any) -> str:
 
 def latex(text: str) -> str:
     """Text as LaTeX sets it: nothing in it is a command, and it is one line."""
-    return "".join(_LATEX.get(sign, sign) for sign in one_line(text))
+    return latex_text(one_line(text))
 
 
 def comma(value: Any) -> Any:

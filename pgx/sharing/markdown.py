@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pgx.atari.render import text
-from pgx.atari.table import Sheet
+from pgx.sheets import Sheet, text
 
 _SIGNS = frozenset("\\`*_{}[]()#!|~$^")  #: `$` is mathematics there, beyond common Markdown
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from pgx.config import compose_config
 from pgx.errors import ConfigError, suggest
+from pgx.lift import one_thread
 from pgx.names import NOT_IN_HASH, config_hash
 from pgx.part import PartPlan
 from pgx.study import Place
@@ -66,24 +64,13 @@ def combine(
     listed("command line", [text for text in words.every if key_of(text) != "output"])
     excluded = {(arm, option) for arm, option, _ in file.excluded}
     found = []
-    with _one_thread():
+    with one_thread():  # small matrices only: threads would take ten times as long
         for arm in file.arms:
             for setting in file.settings:
                 if (arm.name, setting.option) not in excluded:
                     own = _overrides(file, words, arm, setting, smoke)
                     found.append(_checked(arm, setting, own, (file, words, seeds), directories))
     return _in_their_place(found)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Small matrices only: threads that wait for one another take ten times as long."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _check_options(file: StudyFile, directories: Sequence[Path]) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pgx.atari.table import Sheet
 from pgx.sharing.markdown import escaped, table
+from pgx.sheets import Sheet
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,16 @@
-"""A sheet as Markdown, CSV, LaTeX or HTML, with whatever the format takes for its own escaped."""
+"""A table of plain cells as Markdown, CSV, LaTeX or HTML, what each takes for its own escaped."""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from html import escape
 
-from pgx.atari.table import Cell, Sheet
 from pgx.tables import NOTHING
+
+Cell = str | float | int | None
 
 _LATEX = {
     **{sign: rf"\{sign}" for sign in "&%$#_{}"},
@@ -22,12 +23,37 @@ _LATEX = {
     "−": "$-$",
     "×": r"$\times$",
     "–": "--",
+    "—": "---",
+    "→": r"$\to$",
+    "…": r"\ldots{}",
+    "γ": r"$\gamma$",
+    "λ": r"$\lambda$",
+    "ρ": r"$\rho$",
+    "τ": r"$\tau$",
+    "ᵗ": r"$^t$",
 }
 _STYLE = (
     "body{font:15px/1.4 sans-serif;margin:2em}table{border-collapse:collapse}"
     "th,td{padding:.2em .7em;text-align:left}thead{border-bottom:1px solid}"
     ".number{text-align:right;font-variant-numeric:tabular-nums}"
 )
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """What the renderers take.
+
+    Attributes:
+        title: what it shows.
+        head: the columns' names, with their units.
+        rows: a cell per column.
+        notes: a sentence or more each.
+    """
+
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    notes: tuple[str, ...]
 
 
 def markdown(sheet: Sheet) -> str:

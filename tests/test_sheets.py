@@ -9,9 +9,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from pgx.atari.render import FORMATS, comma_separated, html, latex, markdown
 from pgx.atari.scores import load
-from pgx.atari.table import Sheet, build, game_sheet, summary_sheet
+from pgx.atari.table import build, game_sheet, summary_sheet
+from pgx.sheets import FORMATS, Sheet, comma_separated, html, latex, markdown
 
 ODD = Sheet(
     "Odd <b>",
