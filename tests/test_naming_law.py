@@ -18,11 +18,11 @@ GROUPS = {
 
 #: Modules that are no option by themselves: interfaces and parts that options share.
 PARTS = {
-    "estimators": {"score", "actor_critic", "likelihood"},
+    "estimators": {"score", "actor_critic", "likelihood", "trajectories"},
     "policies": {"base", "categorical", "gaussian"},
     "baselines": {"base", "critic"},
     "optimizers": {"base"},
-    "environments": {"base", "classic", "tabular", "exact", "drawing"}
+    "environments": {"base", "classic", "tabular", "mdp", "exact", "drawing"}
     | {"gymnasium_backends", "gymnasium_spaces"},
 }
 
