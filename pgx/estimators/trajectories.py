@@ -52,9 +52,9 @@ def trajectory_gradients(policy: ScoreFunction, rollout: Rollout, weight: Tensor
     total = policy.flat.new_zeros((*rollout.mask.shape[1:], policy.flat.shape[1]))
     for block in time_blocks(len(weight), rollout.complete):
         for slots in _groups(policy, rollout, block):
-            rows = (rollout.observation, rollout.action, weight)
-            found = (_slot_rows(x[block][:, :, slots]) for x in rows)
-            total[:, slots] += _pass(policy, *found, multiple=LANES)
+            fields = (rollout.observation, rollout.action, weight)
+            rows = [_slot_rows(field[block][:, :, slots]) for field in fields]
+            total[:, slots] += _pass(policy, rows, LANES)
     return total
 
 
@@ -83,9 +83,9 @@ def squared_scores(policy: ScoreFunction, rollout: Rollout, weight: Tensor) -> T
     for step in range(len(weight)):
         active = torch.nonzero(rollout.mask[step].any(0))[:, 0]
         for slots in active.split(group):
-            rows = (x[step, :, slots].unsqueeze(2) for x in (rollout.observation, rollout.action))
-            ones = torch.ones_like(weight[step, :, slots]).unsqueeze(2)
-            score = _pass(policy, *rows, ones, multiple=few)
+            fields = (rollout.observation, rollout.action, torch.ones_like(weight))
+            rows = [field[step, :, slots].unsqueeze(2) for field in fields]
+            score = _pass(policy, rows, few)
             total[:, slots] += weight[step, :, slots].unsqueeze(-1) * score.square()
     return total
 
@@ -107,17 +107,13 @@ def _slot_rows(tensor: Tensor) -> Tensor:
     return tensor.permute(1, 2, 0, *range(3, tensor.ndim))
 
 
-def _pass(
-    policy: ScoreFunction, observation: Tensor, action: Tensor, weight: Tensor, multiple: int
-) -> Tensor:
-    """Σ_b weight · ∇ log π of every slot's rows, ``[R, M, B, …]`` to ``[R, M, P]``.
+def _pass(policy: ScoreFunction, fields: list[Tensor], multiple: int) -> Tensor:
+    """Σ_b weight · ∇ log π of every slot's rows ``[R, M, P]``.
 
-    B is padded to a multiple of ``multiple``.
+    ``fields`` are observation, action and weight ``[R, M, B, …]``; B is padded to ``multiple``.
     """
-    replicas, slots, count = weight.shape
-    rows = [
-        _filled(x, padded(count, multiple)).flatten(0, 1) for x in (observation, action, weight)
-    ]
+    replicas, slots, count = fields[-1].shape
+    rows = [_filled(field, padded(count, multiple)).flatten(0, 1) for field in fields]
     module = cast(nn.Module, policy)
     laid_out = {
         name: tensor.detach().repeat_interleave(slots, 0)
