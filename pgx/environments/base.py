@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from pgx.errors import ConfigError, check_number
+from pgx.policies.base import Policy
 from pgx.types import EnvSpec, Transition
 
 
@@ -74,6 +75,28 @@ class Environment(ABC):
         Without ``exact_resume`` a slot continues at the beginning of the episode it was in, and the
         episode counters are what they were.
         """
+
+    def objective(self, policy: Policy, discount: float) -> Tensor:
+        """The expected discounted return of an episode, as it is and not as it was sampled.
+
+            J(θ) = E_θ[Σ_t γᵗ r_t]
+
+        What comes after a truncation counts for nothing (``time_limit: end``).
+
+        Args:
+            policy: R policies for this environment, which see observations as they are.
+            discount: γ.
+
+        Returns:
+            float64 ``[R]``, with a graph that leads to ``policy.flat``.
+
+        Raises:
+            ConfigError: nobody knows; or only of another kind of policy.
+        """
+        raise ConfigError(
+            f"environment: {self.spec.id} has no exact answer; choose a tabular one, such as "
+            "environment=corridor"
+        )
 
     def camera(self, replica: int, slot: int) -> Callable[[], np.ndarray]:
         """A way to look at one slot, to be asked for before the first reset.

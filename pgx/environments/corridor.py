@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pgx.environments.exact import MDP
+from pgx.environments.mdp import MDP
 from pgx.environments.tabular import Tabular
 
 LEFT, RIGHT = 0, 1

@@ -1,110 +1,40 @@
-"""Finite Markov decision processes, and what linear algebra says about them without sampling.
+"""What linear algebra says about a policy in a finite Markov decision process, without sampling.
 
 Everything here is a differentiable float64 function of the action probabilities, so that autograd
 gives the exact policy gradient: ``torch.autograd.grad(objective(mdp, policy(θ), discount), θ)``.
+
+``horizon`` is H, the decisions after which an episode is cut off; what it would have earned later
+counts for nothing (``time_limit: end``). None: there is no such limit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from pgx.errors import ConfigError
+from pgx.axes import padded
+from pgx.environments.mdp import MDP
+from pgx.nets import WIDTH
+from pgx.policies.base import Policy
 
-_TOLERANCE = 1e-9  #: by which probabilities may miss a sum of one
 
+def probabilities(mdp: MDP, policy: Policy) -> Tensor:
+    """What a policy does in every state: π(a|s), as float64 all the way from its parameters.
 
-@dataclass(frozen=True, eq=False)
-class MDP:
-    """A finite Markov decision process: S states, A actions, some states terminal.
-
-    What is passed may be nested lists, numpy arrays or tensors; what is kept are float64 tensors.
-    An episode ends on entering a terminal state. Rows of terminal states are not read: what is kept
-    stays there and earns nothing.
+    The policy sees the features as they are, without normalisation.
 
     Args:
-        transition: ``[S, A, S]``, probability of the last axis' state after (state, action).
-        reward: ``[S, A]``, or ``[S, A, S]`` if it depends on the successor.
-        start: ``[S]``, probability that an episode begins in a state; none in a terminal one.
-        terminal: bool ``[S]``.
-        features: ``[S, F]``, what a policy sees of a state; by default a one-hot vector, F = S.
+        mdp: the process.
+        policy: R policies with discrete actions that see the features of a state.
 
-    Raises:
-        ConfigError: for shapes that do not fit, probabilities that are none, rewards that are not
-            finite; the line names the entry.
+    Returns:
+        float64 ``[R, S, A]``, with a graph that leads to ``policy.flat``.
     """
-
-    transition: Any
-    reward: Any
-    start: Any
-    terminal: Any
-    features: Any = None
-
-    def __post_init__(self) -> None:
-        states = len(self.transition)
-        features = np.eye(states) if self.features is None else self.features
-        for name, value in {**vars(self), "features": features}.items():
-            kind = torch.bool if name == "terminal" else torch.float64
-            object.__setattr__(self, name, torch.tensor(np.asarray(value)).to(kind))
-        self._check_shapes(states)
-        self.transition[self.terminal] = torch.eye(states).double()[self.terminal, None]
-        self.reward[self.terminal] = 0.0
-        self._check_values()
-
-    @property
-    def states(self) -> int:
-        return int(self.transition.shape[0])
-
-    @property
-    def actions(self) -> int:
-        return int(self.transition.shape[1])
-
-    @property
-    def expected_reward(self) -> Tensor:
-        """float64 ``[S, A]``, the mean over successors."""
-        if self.reward.ndim == 2:
-            return self.reward
-        return (self.transition * self.reward).sum(-1)
-
-    def _check_shapes(self, states: int) -> None:
-        actions = self.transition.shape[1] if self.transition.ndim == 3 else 1
-        width = self.features.shape[1] if self.features.ndim == 2 else 1
-        wanted: dict[str, list[tuple[int, ...]]] = {
-            "transition": [(states, actions, states)],
-            "reward": [(states, actions), (states, actions, states)],
-            "start": [(states,)],
-            "terminal": [(states,)],
-            "features": [(states, width)],
-        }
-        for name, shapes in wanted.items():
-            found = tuple(getattr(self, name).shape)
-            if found not in shapes:
-                expected = " or ".join(map(str, shapes))
-                raise ConfigError(f"environment.mdp.{name} has shape {found}, expected {expected}")
-
-    def _check_values(self) -> None:
-        for name in ("transition", "start"):
-            table = getattr(self, name)
-            total, low = table.sum(-1), table.amin(-1)
-            off = ~((total - 1).abs() <= _TOLERANCE)
-            for wrong, text in ((off, "sums to {0:g}, not 1"), (low < 0, "has probability {1:g}")):
-                if wrong.any():
-                    place = tuple(wrong.nonzero()[0].tolist())
-                    entry = f"environment.mdp.{name}{list(place) if place else ''}"
-                    raise ConfigError(f"{entry} {text.format(total[place], low[place])}")
-        for name in ("reward", "features"):
-            wrong = ~getattr(self, name).isfinite()
-            if wrong.any():
-                place = tuple(wrong.nonzero()[0].tolist())
-                value = getattr(self, name)[place]
-                raise ConfigError(f"environment.mdp.{name}{list(place)} is {value:g}, not finite")
-        if (self.start[self.terminal] > 0).any():
-            raise ConfigError("environment.mdp.start begins episodes in a terminal state")
+    rows = mdp.features.new_zeros(policy.replicas, padded(mdp.states), mdp.features.shape[1])
+    rows[:, : mdp.states] = mdp.features
+    return policy.probabilities(policy.in_float64(rows))[:, : mdp.states]
 
 
 def chain(mdp: MDP, probabilities: Tensor) -> tuple[Tensor, Tensor]:
@@ -132,67 +62,93 @@ def chain(mdp: MDP, probabilities: Tensor) -> tuple[Tensor, Tensor]:
     return (probabilities[..., None] * transition).sum(-2), reward
 
 
-def state_value(mdp: MDP, probabilities: Tensor, discount: float) -> Tensor:
-    """What a policy earns from a state on: V = (I − γ P_π)⁻¹ r_π.
+def state_value(
+    mdp: MDP, probabilities: Tensor, discount: float, horizon: int | None = None
+) -> Tensor:
+    """What a policy earns from a state on.
+
+        V = (I − γ P_π)⁻¹ r_π,   or with H decisions to go  V_h = r_π + γ P_π V_{h−1}, V_0 = 0
 
     Args:
         mdp: the process.
         probabilities: float64 ``[…, S, A]``, π(a|s).
-        discount: γ. With γ = 1 the policy must reach a terminal state from everywhere.
+        discount: γ. With γ = 1 and no horizon the policy must reach a terminal state from
+            everywhere.
+        horizon: H, decisions to go; None: no limit.
 
     Returns:
-        float64 ``[…, S]``, 0 at terminal states.
-
-    Raises:
-        torch.linalg.LinAlgError: with γ = 1, if the policy never ends from some state.
+        float64 ``[…, S]``, 0 at terminal states. Without a solution (γ = 1, and the policy never
+        ends from some state) all of it is NaN, in that element of the batch alone.
     """
     between, reward = chain(mdp, probabilities)
-    system = torch.eye(mdp.states, dtype=torch.float64) - discount * between
-    return torch.linalg.solve(system, reward[..., None])[..., 0]
+    return _accumulated(discount * between, reward, horizon)
 
 
-def action_value(mdp: MDP, probabilities: Tensor, discount: float) -> Tensor:
+def action_value(
+    mdp: MDP, probabilities: Tensor, discount: float, horizon: int | None = None
+) -> Tensor:
     """What an action earns and the policy thereafter: Q(s, a) = r(s, a) + γ Σ_s' P(s'|s, a) V(s').
 
-    Arguments and errors as in `state_value`.
+    With H decisions to go, this one among them, V is that of H − 1. Arguments as in `state_value`.
 
     Returns:
         float64 ``[…, S, A]``, 0 at terminal states.
     """
-    value = state_value(mdp, probabilities, discount)
+    after = None if horizon is None else horizon - 1
+    value = state_value(mdp, probabilities, discount, after)
     later = (mdp.transition * value[..., None, None, :]).sum(-1)
     return mdp.expected_reward + discount * later
 
 
-def visits(mdp: MDP, probabilities: Tensor, discount: float) -> Tensor:
-    """Expected discounted decisions in each state: η = (I − γ P_πᵀ)⁻¹ d₀.
+def visits(mdp: MDP, probabilities: Tensor, discount: float, horizon: int | None = None) -> Tensor:
+    """Expected discounted decisions in each state: η = Σ_{t<H} (γ P_πᵀ)ᵗ d₀.
 
-    Arguments and errors as in `state_value`.
+    Without a limit η = (I − γ P_πᵀ)⁻¹ d₀. Arguments as in `state_value`.
 
     Returns:
         float64 ``[…, S]``, 0 at terminal states, where nothing is decided.
     """
     between, _ = chain(mdp, probabilities)
-    system = torch.eye(mdp.states, dtype=torch.float64) - discount * between.transpose(-1, -2)
     start = mdp.start.expand(*between.shape[:-1])
-    return torch.linalg.solve(system, start[..., None])[..., 0]
+    return _accumulated(discount * between.transpose(-1, -2), start, horizon)
 
 
-def objective(mdp: MDP, probabilities: Tensor, discount: float) -> Tensor:
+def state_distribution(
+    mdp: MDP, probabilities: Tensor, discount: float, horizon: int | None = None
+) -> Tensor:
+    """Where decisions are made, as shares of one: μ(s) = η(s) / Σ_s' η(s').
+
+    Sutton & Barto (2018), section 9.2, with the discount; `visits` is η, the same before
+    normalisation. Arguments as in `state_value`.
+
+    Returns:
+        float64 ``[…, S]``, which sums to 1.
+    """
+    seen = visits(mdp, probabilities, discount, horizon)
+    return seen / seen.sum(-1, keepdim=True)
+
+
+def objective(
+    mdp: MDP, probabilities: Tensor, discount: float, horizon: int | None = None
+) -> Tensor:
     """The expected discounted return of an episode: J = d₀ · V.
 
     Its gradient through ``probabilities`` is the exact policy gradient Σ_s η(s) Σ_a Q(s, a) ∇π(a|s)
-    (Sutton et al. 2000, theorem 1). Time limits are not part of it. Arguments and errors as in
+    (Sutton et al. 2000, theorem 1), which holds as it stands without a horizon. Arguments as in
     `state_value`.
 
     Returns:
         float64 ``[…]``.
     """
-    return (mdp.start * state_value(mdp, probabilities, discount)).sum(-1)
+    return (mdp.start * state_value(mdp, probabilities, discount, horizon)).sum(-1)
 
 
 def gradient(
-    mdp: MDP, probabilities: Tensor, discount: float, parameters: Sequence[Tensor]
+    mdp: MDP,
+    probabilities: Tensor,
+    discount: float,
+    parameters: Sequence[Tensor],
+    horizon: int | None = None,
 ) -> tuple[Tensor, ...]:
     """The exact policy gradient: dJ/dθ for every tensor that ``probabilities`` was computed from.
 
@@ -202,9 +158,39 @@ def gradient(
         discount: γ.
         parameters: tensors θ. A leading replica axis that they share with ``probabilities`` is kept
             apart: replicas do not mix.
+        horizon: H; None: no limit.
 
     Returns:
         A tensor of each parameter's shape, a direction of ascent on J.
     """
-    total = objective(mdp, probabilities, discount).sum()
+    total = objective(mdp, probabilities, discount, horizon).sum()
     return torch.autograd.grad(total, list(parameters))
+
+
+def _accumulated(matrix: Tensor, vector: Tensor, horizon: int | None) -> Tensor:
+    """Σ_{t<H} Mᵗ v, for H = ∞ the solution of (I − M) x = v.
+
+    M and v are padded with zeros, so that the matrices of a batch all begin at an aligned address
+    and an element's bits do not depend on its place. A finite sum is the last column of a power,
+    taken by repeated squaring:
+
+        [[M, v], [0, 1]]ᴴ = [[Mᴴ, Σ_{t<H} Mᵗ v], [0, 1]]
+    """
+    states = vector.shape[-1]
+    size = padded(states + 1, WIDTH)
+    square = matrix.new_zeros(*matrix.shape[:-2], size, size)
+    column = matrix.new_zeros(*matrix.shape[:-2], size, 1)
+    square[..., :states, :states] = matrix
+    column[..., :states, 0] = vector
+    if horizon is None:
+        system = torch.eye(size, dtype=matrix.dtype) - square
+        total, failed = torch.linalg.solve_ex(system, column)
+        return total[..., :states, 0].masked_fill((failed != 0)[..., None], torch.nan)
+    column[..., -1, 0] = 1.0
+    power = torch.cat([square[..., :-1], column], dim=-1)
+    total = torch.zeros_like(column)
+    total[..., -1, 0] = 1.0
+    for bit in f"{horizon:b}"[::-1]:
+        total = power @ total if bit == "1" else total
+        power = power @ power
+    return total[..., :states, 0]

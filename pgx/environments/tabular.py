@@ -7,10 +7,13 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from pgx.environments.base import Environment, as_tensor
-from pgx.environments.exact import MDP
+from pgx.environments.exact import objective, probabilities
+from pgx.environments.mdp import MDP
 from pgx.errors import check_number
+from pgx.policies.base import Policy
 from pgx.streams import Reserve, Stream
 from pgx.types import EnvSpec, Transition
 
@@ -102,6 +105,11 @@ class Tabular(Environment):
             np.greater_equal(self._elapsed, self.spec.time_limit, out=self._truncated)
         self._show()
         return self._transition
+
+    def objective(self, policy: Policy, discount: float) -> Tensor:
+        """J(θ) by linear algebra, within ``max_steps`` decisions if there is such a limit."""
+        limit = self.spec.time_limit
+        return objective(self.mdp, probabilities(self.mdp, policy), discount, limit)
 
     def _show(self) -> None:
         self._features.take(self._state, axis=0, out=self.observation, mode="clip")

@@ -6,7 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from pgx.nets import Network
 from pgx.streams import Stream
@@ -54,6 +56,25 @@ class Policy(nn.Module, ABC):
     def forward(self, rows: Tensor) -> Tensor:
         """Rows ``[R, B, *O]`` to outputs ``[R, B, K]``; B a multiple of ``axes.LANES``."""
         return self.net(rows.flatten(2))
+
+    def in_float64(self, rows: Tensor) -> Tensor:
+        """`forward` on the CPU in float64, for rows ``[R, B, *O]`` of that kind.
+
+        The parameters are rounded to float32 as ever; a gradient is rounded to that only at them.
+
+        Returns:
+            float64 ``[R, B, K]``, with a graph that leads to `flat`.
+        """
+        tensors = dict(self.named_parameters()) | dict(self.named_buffers())
+        wide = {n: t.to("cpu", torch.float64) for n, t in tensors.items() if t.is_floating_point()}
+        outputs: Tensor = functional_call(self, wide, (rows,), tie_weights=False)
+        return outputs
+
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        """π(a|s) ``[R, B, A]`` of every action, where they are discrete."""
+        rows = outputs.new_zeros(outputs.shape[:2], dtype=torch.int64)
+        every = [self.log_prob(outputs, rows + action) for action in range(self.spec.actions)]
+        return torch.stack(every, dim=-1).exp()
 
     @abstractmethod
     def noise(self, stream: Stream, start: np.ndarray, count: int) -> np.ndarray:

@@ -14,9 +14,9 @@ from pgx.environments.acrobot import Acrobot
 from pgx.environments.base import Environment
 from pgx.environments.cartpole import CartPole
 from pgx.environments.corridor import Corridor
-from pgx.environments.exact import MDP
 from pgx.environments.gymnasium import Gymnasium
 from pgx.environments.lunarlander import LunarLander
+from pgx.environments.mdp import MDP
 from pgx.environments.mountain_car import MountainCar
 from pgx.environments.mountain_car_continuous import MountainCarContinuous
 from pgx.environments.pendulum import Pendulum

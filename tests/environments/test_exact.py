@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 import torch
 
+from pgx.environments.cartpole import CartPole
 from pgx.environments.exact import (
-    MDP,
     action_value,
     chain,
     gradient,
     objective,
+    probabilities,
+    state_distribution,
     state_value,
     visits,
 )
+from pgx.environments.mdp import MDP
+from pgx.environments.tabular import Tabular
 from pgx.errors import ConfigError
+from pgx.policies.categorical_linear import CategoricalLinear
+from pgx.policies.categorical_mlp import CategoricalMLP
+from pgx.policies.categorical_shared import CategoricalShared
+from pgx.policies.lifted import Lifted
 
 S, A, R, DISCOUNT = 6, 4, 3, 0.9
 
@@ -115,56 +125,124 @@ def test_what_stands_in_terminal_rows_does_not_matter():
     assert gradient(junk, policy, 1.0, [policy])[0].isfinite().all()
 
 
-def test_a_policy_that_never_ends_has_no_undiscounted_value():
+def test_a_policy_that_never_ends_has_no_undiscounted_value_and_its_neighbour_has():
     mdp = MDP([[[1.0, 0], [0, 1]], [[0, 1], [0, 1]]], [[1.0, 0], [0, 0]], [1, 0], [False, True])
     stay = torch.tensor([[1.0, 0.0], [0.5, 0.5]], dtype=torch.float64)
-    with pytest.raises(torch.linalg.LinAlgError):
-        state_value(mdp, stay, 1.0)
+    both = torch.stack([stay, torch.full((2, 2), 0.5, dtype=torch.float64)]).requires_grad_()
+    found = objective(mdp, both, 1.0)
+    assert found[0].isnan() and found[1].item() == 1.0
+    assert torch.autograd.grad(found.sum(), both)[0][1].isfinite().all()
     assert state_value(mdp, stay, 0.5)[0].item() == 2.0
+    assert state_value(mdp, stay, 1.0, horizon=7)[0].item() == 7.0
 
 
-def test_features_are_one_hot_unless_given():
-    mdp = MDP([[[1.0, 0]], [[0, 1]]], [[1.0], [0]], [1, 0], [False, True])
-    assert torch.equal(mdp.features, torch.eye(2, dtype=torch.float64))
+def decisions_to_go(mdp: MDP, policy: torch.Tensor, horizon: int) -> torch.Tensor:
+    """V by the recurrence, one decision after the other."""
+    between, reward = chain(mdp, policy)
+    value = torch.zeros_like(reward)
+    for _ in range(horizon):
+        value = reward + DISCOUNT * (between @ value[..., None])[..., 0]
+    return value
 
 
-def good() -> dict:
-    return {
-        "transition": [[[0.5, 0.5], [0, 1]], [[0, 1], [0, 1]]],
-        "reward": [[1.0, 2], [0, 0]],
-        "start": [1.0, 0],
-        "terminal": [False, True],
-    }
+@pytest.mark.parametrize("horizon", [1, 2, 3, 12, 37])
+def test_a_horizon_cuts_the_sums_off(horizon):
+    mdp, policy = random_mdp(10, successor_rewards=True), random_policy(11, R).requires_grad_()
+    slow = decisions_to_go(mdp, policy, horizon)
+    torch.testing.assert_close(state_value(mdp, policy, DISCOUNT, horizon), slow)
+    (fast,) = gradient(mdp, policy, DISCOUNT, [policy], horizon)
+    (twin,) = torch.autograd.grad((mdp.start * slow).sum(), policy)
+    torch.testing.assert_close(fast, twin)
+    action = action_value(mdp, policy, DISCOUNT, horizon)
+    torch.testing.assert_close((policy * action).sum(-1), slow)
+    at, seen = mdp.start, torch.zeros(R, S, dtype=torch.float64)
+    for step in range(horizon):
+        seen = seen + DISCOUNT**step * at
+        at = (chain(mdp, policy)[0].transpose(-1, -2) @ at.expand(R, S)[..., None])[..., 0]
+    torch.testing.assert_close(visits(mdp, policy, DISCOUNT, horizon), seen)
 
 
-@pytest.mark.parametrize(
-    ("key", "value", "line"),
-    [
-        (
-            "transition",
-            [[[0.5, 0.5], [0.3, 0.6]], [[0, 1], [0, 1]]],
-            r"environment\.mdp\.transition\[0, 1\] sums to 0\.9, not 1",
-        ),
-        (
-            "transition",
-            [[[1.5, -0.5], [0, 1]], [[0, 1], [0, 1]]],
-            r"environment\.mdp\.transition\[0, 0\] has probability -0\.5",
-        ),
-        ("transition", [[0.5, 0.5], [0, 1]], r"environment\.mdp\.transition has shape \(2, 2\)"),
-        ("reward", [[1.0, np.nan], [0, 0]], r"environment\.mdp\.reward\[0, 1\] is nan, not finite"),
-        ("reward", [1.0, 2], r"environment\.mdp\.reward has shape \(2,\), expected \(2, 2\) or"),
-        ("start", [0.5, 0], r"environment\.mdp\.start sums to 0\.5, not 1"),
-        ("start", [0.0, 1], r"environment\.mdp\.start begins episodes in a terminal state"),
-        ("terminal", [True], r"environment\.mdp\.terminal has shape \(1,\)"),
-        ("features", [[1.0], [np.inf]], r"environment\.mdp\.features\[1, 0\] is inf, not finite"),
-        ("features", [1.0, 2], r"environment\.mdp\.features has shape \(2,\)"),
-    ],
-)
-def test_mistakes_are_one_line_that_names_the_entry(key, value, line):
-    MDP(**good())
-    with pytest.raises(ConfigError, match=line) as caught:
-        MDP(**{**good(), key: value})
-    assert "\n" not in str(caught.value)
+def test_a_distant_horizon_is_none():
+    mdp, policy = random_mdp(10), random_policy(11, R)
+    for answer in (state_value, action_value, visits, objective):
+        torch.testing.assert_close(answer(mdp, policy, 1.0, 10_000), answer(mdp, policy, 1.0))
+
+
+def test_the_state_distribution_is_visits_as_shares():
+    mdp, policy = random_mdp(12), random_policy(13, R)
+    shares = state_distribution(mdp, policy, DISCOUNT)
+    torch.testing.assert_close(shares.sum(-1), torch.ones(R, dtype=torch.float64))
+    seen = visits(mdp, policy, DISCOUNT)
+    torch.testing.assert_close(shares * seen.sum(-1, keepdim=True), seen)
+    torch.testing.assert_close(state_distribution(mdp, policy, DISCOUNT, 1)[0], mdp.start)
+
+
+SEEDS = (4, 1, 9)
+POLICIES = {
+    "linear": lambda spec, seeds: CategoricalLinear(spec, seeds, None),
+    "mlp": lambda spec, seeds: CategoricalMLP(spec, seeds, [5], "tanh", 1.0),
+    "relu": lambda spec, seeds: CategoricalMLP(spec, seeds, [5, 3], "relu", 1.0),
+    "shared": lambda spec, seeds: CategoricalShared(spec, seeds, [5], "tanh", 1.0),
+    "lifted": lambda spec, seeds: Lifted(
+        spec, seeds, functools.partial(torch.nn.Linear, bias=False)
+    ),
+}
+
+
+def made(kind: str, spec, seeds):
+    """A policy of random parameters, each replica's by its seed."""
+    policy = POLICIES[kind](spec, seeds)
+    with torch.no_grad():
+        for row, seed in zip(policy.flat, seeds, strict=True):
+            row += 0.3 * torch.randn(row.shape, generator=torch.Generator().manual_seed(seed))
+    return policy
+
+
+@pytest.mark.parametrize("kind", POLICIES)
+@pytest.mark.parametrize("max_steps", [None, 13])
+def test_an_environment_knows_the_objective_of_any_policy(kind, max_steps):
+    env = Tabular(SEEDS, 2, random_mdp(14), max_steps)
+    policy = made(kind, env.spec, SEEDS)
+    shares = probabilities(env.mdp, policy)
+    assert shares.dtype == torch.float64
+    rows = env.mdp.features.float().expand(R, S, 2)
+    rows = torch.cat([rows, rows.new_zeros(R, 64 - S, 2)], dim=1)
+    plain = policy.probabilities(policy(rows))[:, :S]
+    torch.testing.assert_close(shares.float(), plain, rtol=1e-5, atol=1e-6)
+    found = env.objective(policy, DISCOUNT)
+    torch.testing.assert_close(found, objective(env.mdp, shares, DISCOUNT, max_steps))
+    (slope,) = torch.autograd.grad(found.sum(), policy.flat)
+    with torch.no_grad():
+        step = 2.0**-7 * torch.randn(slope.shape, generator=torch.Generator().manual_seed(0))
+        step *= slope != 0
+        moved = []
+        for sign in (1.0, -1.0):
+            policy.flat.add_(sign * step)
+            moved.append(env.objective(policy, DISCOUNT))
+            policy.flat.sub_(sign * step)
+    wanted = (slope * step).sum(1).double()
+    torch.testing.assert_close((moved[0] - moved[1]) / 2, wanted, rtol=1e-2, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", POLICIES)
+@pytest.mark.parametrize("max_steps", [None, 10_000])
+def test_a_seeds_objective_alone_is_its_objective_among_others(kind, max_steps):
+    def answers(seeds) -> list[torch.Tensor]:
+        env = Tabular(seeds, 2, random_mdp(14), max_steps)
+        policy = made(kind, env.spec, seeds)
+        found = env.objective(policy, 1.0)
+        return [found, torch.autograd.grad(found.sum(), policy.flat)[0]]
+
+    among = answers(SEEDS)
+    for place, seed in enumerate(SEEDS):
+        for one, many in zip(answers((seed,)), among, strict=True):
+            assert torch.equal(one[0], many[place])
+
+
+def test_where_nothing_is_known_the_line_says_what_works():
+    env = CartPole((0,), 2)
+    with pytest.raises(ConfigError, match=r"CartPole-v1 has no exact answer; .*=corridor"):
+        env.objective(CategoricalLinear(env.spec, (0,), None), 1.0)
 
 
 @pytest.mark.parametrize("policy", [torch.ones(S, A), torch.ones(A, S).double()])

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from pgx.environments.exact import MDP, objective
+from pgx.environments.exact import objective
+from pgx.environments.mdp import MDP
 from pgx.environments.tabular import Tabular
 from pgx.errors import ConfigError
 from pgx.streams import Stream

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from pgx.environments.corridor import Corridor, corridor
-from pgx.environments.exact import MDP
+from pgx.environments.mdp import MDP
 from pgx.environments.tabular import Tabular
 from pgx.errors import ConfigError
 from pgx.types import Baseline

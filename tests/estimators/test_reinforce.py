@@ -11,7 +11,7 @@ import torch
 
 from pgx.baselines.batch_mean import BatchMean
 from pgx.environments.corridor import RIGHT, Corridor, corridor
-from pgx.environments.exact import MDP
+from pgx.environments.mdp import MDP
 from pgx.types import Baseline
 from tests.support.oracle import (
     Truth,

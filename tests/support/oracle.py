@@ -12,7 +12,8 @@ from pgx.baselines.base import BaselineModel
 from pgx.baselines.none import NoBaseline
 from pgx.baselines.value import Value
 from pgx.environments.base import Environment
-from pgx.environments.exact import MDP, chain, state_value, visits
+from pgx.environments.exact import chain, state_value, visits
+from pgx.environments.mdp import MDP
 from pgx.estimators.gae import GAE
 from pgx.estimators.n_step import NStep
 from pgx.estimators.reinforce import Reinforce

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pgx.environments.exact import MDP
+from pgx.environments.mdp import MDP
 from pgx.types import EnvSpec, Rollout
 
 T, R, N, D, A = 7, 3, 5, 4, 2
