@@ -23,7 +23,7 @@ PATIENCE_S = 60.0  #: with a server that does not answer, or asks to be asked la
 LOG = "push.log"  #: in the study's folder `WORK`: what wandb prints
 
 LOGIN = "nobody is logged in here; run `wandb login`, or set WANDB_API_KEY"
-STRANGERS = "sent earlier and since replaced here: still in their groups there"
+STRANGERS = "sent earlier and since replaced here: set aside there, in a group of their own"
 
 
 @dataclass
@@ -126,6 +126,8 @@ def push(
     with PartLock(folder / WORK), tempfile.TemporaryDirectory(prefix="pgx-push-") as scratch:
         job = {
             "server": server(),
+            "study": study,
+            "whole": not (found.left_out or found.damaged),
             "project": project,
             "entity": entity,
             "at_once": at_once,
@@ -137,7 +139,7 @@ def push(
             "summaries": _summaries(analysis, Path(scratch), sent) if analysis else [],
         }
         _send(job, folder / WORK / LOG, sent, heard, again)
-    if sent.strangers and not (found.left_out or found.damaged):
+    if sent.strangers:
         sent.notes.append(f"{_count(sent.strangers, 'run')} {STRANGERS}")
     return sent
 

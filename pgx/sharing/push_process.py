@@ -22,8 +22,9 @@ from pgx.sharing.child import Event, serve
 from pgx.sharing.state import destination, digest, note, read
 from pgx.tracking.grid import Grid, Point, by_seed
 from pgx.tracking.mirror_process import ENDED, Rows
+from pgx.tracking.run_names import LONGEST, LONGEST_TAG, fitted
 from pgx.tracking.runs_state import FOLDER, read_state
-from pgx.tracking.wandb_runs import LONGEST, LONGEST_TAG, QUIET, Job, begin, fitted, run_id
+from pgx.tracking.wandb_runs import QUIET, Job, begin, run_id
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ class Cargo:
     def noted(self) -> dict[str, Any]:
         """What is noted when all of it has arrived."""
         last = self.points[-1].step if self.points else -1
-        return {"step": last, "points": self.most, "outcome": digest(self.outcome)}
+        outcome = digest(self.outcome)
+        return {"step": last, "points": self.most, "outcome": outcome, "group": self.job.group}
 
 
 class Pace:
@@ -102,7 +104,26 @@ class Push:
             self._send(some)
         for summary in self.job["summaries"]:
             self._summarise(summary)
-        self._say({"event": "end", "strangers": len(self._noted["runs"].keys() - self._seen)})
+        strangers = sorted(self._noted["runs"].keys() - self._seen) if self.job["whole"] else []
+        self._set_aside(strangers)
+        self._say({"event": "end", "strangers": len(strangers)})
+
+    def _set_aside(self, strangers: Sequence[str]) -> None:
+        """Take runs that the study no longer has out of the groups that it has."""
+        group = fitted(f"{self.job['study']} (replaced)", LONGEST)
+        entries = {name: self._noted["runs"][name] for name in strangers}
+        if moving := [name for name, entry in entries.items() if entry.get("group") != group]:
+            self._api.flush()
+            for run in self._found(moving, lazy=False):  # what is changed is sent whole
+                run.group = group
+                run.update()
+        for name in moving:
+            self._note("runs", name, {**entries[name], "group": group})
+
+    def _found(self, names: Sequence[str], lazy: bool = True) -> Any:
+        """Runs of the project, by id."""
+        path, filters = f"{self.entity}/{self.project}", {"name": {"$in": sorted(names)}}
+        return self._api.runs(path, filters=filters, per_page=len(names), lazy=lazy)
 
     def _due(self, part: Mapping[str, Any]) -> Iterator[Cargo]:
         """The runs of a part that have something new, as far as was noted."""
@@ -193,13 +214,9 @@ class Push:
             TimeoutError: the server does not.
         """
         deadline, pause = time.monotonic() + self.job["patience_s"], 0.1
-        filters = {"name": {"$in": sorted(expected)}}
         while True:
             self._api.flush()  # it would show what it has shown
-            found = self._api.runs(
-                f"{self.entity}/{self.project}", filters=filters, per_page=len(expected)
-            )
-            held = {run.id: run.historyLineCount or 0 for run in found}
+            held = {run.id: run.historyLineCount or 0 for run in self._found(list(expected))}
             lacking = [name for name, count in expected.items() if held.get(name, -1) < count]
             if not lacking:
                 return

@@ -16,7 +16,7 @@ from pgx.sharing.child import Event, serve
 from pgx.sharing.push_process import own_entity
 from pgx.sharing.state import destination, digest, note, read
 from pgx.tracking.episodes import RECENT
-from pgx.tracking.wandb_runs import LONGEST, LONGEST_TAG, fitted
+from pgx.tracking.run_names import LONGEST, fitted, group_name
 
 wr: Any = wandb_workspaces.reports.v2  #: its names are not typed
 
@@ -55,7 +55,11 @@ def blocks(content: Mapping[str, Any], entity: str, project: str) -> list[Any]:
 
 def panels(content: Mapping[str, Any], environment: str, entity: str, project: str) -> Any:
     """Curves and bars of one environment over a run set per arm."""
-    sets = [arm_set(content["study"], one, environment, entity, project) for one in content["arms"]]
+    place = environment if len(content["environments"]) > 1 else None
+    sets = [
+        arm_set(group_name(content["study"], one["arm"], place), one, environment, entity, project)
+        for one in content["arms"]
+    ]
     average = {"groupby": "Group", "groupby_aggfunc": "mean", "groupby_rangefunc": "stderr"}
     curves = {"recent_return": f"training return, mean of the last {RECENT} episodes"}
     if content["evaluations"]:
@@ -91,8 +95,12 @@ def panels(content: Mapping[str, Any], environment: str, entity: str, project: s
 
 def figures(content: Mapping[str, Any], entity: str, project: str) -> Any:
     """pgx's own figures, which every summary run shows; the reference's is taken."""
-    group = fitted(f"{content['study']}/{content['reference']}", LONGEST)
-    conditions = [_condition("group", "=", group), _condition("jobType", "=", "summary")]
+    name = fitted(f"{content['reference']} summary", LONGEST)
+    conditions = [
+        _condition("group", "=", fitted(content["study"], LONGEST)),
+        _condition("displayName", "=", name),
+        _condition("jobType", "=", "summary"),
+    ]
     found = run_set("summary", conditions, entity, project)
     found._id = digest([content["study"], "figures"])
     high = HIGH * len(content["figures"])
@@ -106,13 +114,12 @@ def figures(content: Mapping[str, Any], entity: str, project: str) -> Any:
     return wr.PanelGrid(runsets=[found], panels=[panel])
 
 
-def arm_set(study: str, one: Mapping[str, str], environment: str, entity: str, project: str) -> Any:
-    """An arm's runs in one environment, by group and tag; no summary run has this tag."""
-    group, tag = fitted(f"{study}/{one['arm']}", LONGEST), fitted(environment, LONGEST_TAG)
-    conditions = [_condition("group", "=", group), _condition("tags", "IN", [tag])]
+def arm_set(group: str, one: Mapping[str, str], environment: str, entity: str, project: str) -> Any:
+    """An arm's runs in one environment: those of its group."""
+    conditions = [_condition("group", "=", group), _condition("jobType", "=", "train")]
     found = run_set(one["label"], conditions, entity, project)
     found.groupby = ["group"]
-    found._id = digest([study, one["arm"], environment])
+    found._id = digest([group, one["arm"], environment])
     return found
 
 

@@ -2,7 +2,8 @@
 
 ``wandb-push.json``::
 
-    {destination: {"runs": {id: {"step", "points", "outcome"}}, "summaries": {arm: digest}}}
+    {destination: {"runs": {id: {"step", "points", "outcome", "group"}},
+                   "summaries": {arm: digest}}}
 
 ``step`` is that of the last point, ``points`` how many there are at most on the run's grid, and
 ``outcome`` a digest of what the run's summary says. ``wandb-report.json`` maps a destination to

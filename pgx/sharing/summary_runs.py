@@ -19,8 +19,9 @@ def summary_runs(
 ) -> list[dict[str, Any]]:
     """The summary runs of a study, one per trained arm.
 
-    The table of a run holds the arm's own rows: W&B shows the tables of several runs as one, and
-    that one is the study's comparison.
+    They form a group of their own, named as the study: an arm's group holds its replicas alone, and
+    what W&B counts and averages there is theirs. The table of a run holds the arm's own rows: W&B
+    shows the tables of several runs as one, and that one is the study's comparison.
 
     Args:
         analysis: of the study.
@@ -40,7 +41,7 @@ def summary_runs(
             "arm": arm,
             "id": f"summary-{_hash(f'{study.name}/{arm}')}",
             "name": f"{arm} summary",
-            "group": f"{study.name}/{arm}",
+            "group": study.name,
             "config": _config(analysis, arm),
             "summary": {"headline": headline, **_figures(own)},
             "columns": list(own[0]) if own else [],

@@ -18,12 +18,10 @@ from omegaconf import OmegaConf
 
 from pgx.tracking.grid import Point
 from pgx.tracking.manifest import read_manifest
+from pgx.tracking.run_names import LONGEST, LONGEST_TAG, environments, fitted, group_name
 from pgx.tracking.runs_state import FOLDER, read_state, write_state
 
 FINISH_S = 20.0  #: for what is still to be sent when a run is closed; all runs close at once
-
-LONGEST = 128  #: characters of a group's or run's name that W&B takes
-LONGEST_TAG = 64
 
 #: Nothing but the rows: no console, code, git state, machine statistics or installed packages.
 QUIET: dict[str, Any] = {
@@ -55,6 +53,7 @@ class Job:
         budget: decisions per replica.
         config_hash: 16 hex digits.
         config: the resolved config, without the keys that only say where it runs.
+        places: environments of the study, as far as is known here.
     """
 
     directory: Path
@@ -69,6 +68,12 @@ class Job:
     budget: int
     config_hash: str
     config: dict[str, Any]
+    places: int = 1
+
+    @property
+    def group(self) -> str:
+        """Of its runs."""
+        return group_name(self.study, self.arm, self.environment if self.places > 1 else None)
 
     @classmethod
     def of(cls, directory: Path, mode: str) -> Job:
@@ -90,6 +95,7 @@ class Job:
             budget=manifest["budget"],
             config_hash=manifest["config_hash"],
             config=kept,
+            places=environments(directory.parents[2]),
         )
 
 
@@ -237,7 +243,7 @@ def begin(job: Job, seed: int, **changes: Any) -> wandb.Run:
         "entity": job.entity,
         "run_id": run_id(job, seed),
         "run_name": fitted(f"{job.arm} {job.environment} seed {seed}", LONGEST),
-        "run_group": fitted(f"{job.study}/{job.arm}", LONGEST),
+        "run_group": job.group,
         "run_job_type": "train",
         "run_tags": tuple(fitted(tag, LONGEST_TAG) for tag in (job.study, job.environment)),
         "reinit": "create_new",
@@ -270,10 +276,3 @@ def run_id(job: Job, seed: int) -> str:
     """
     arm = hashlib.sha256(f"{job.study}/{job.arm}".encode()).hexdigest()[:6]
     return f"{job.config_hash}-{arm}-{seed}"
-
-
-def fitted(text: str, most: int) -> str:
-    """``text``, or its beginning and a digest of it, in at most ``most`` characters."""
-    if len(text) <= most:
-        return text
-    return f"{text[: most - 9]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"

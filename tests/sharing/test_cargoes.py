@@ -38,7 +38,8 @@ def test_a_run_is_made_of_its_own_rows(tmp_path: Path) -> None:
         assert (cargo.job.project, cargo.job.entity, cargo.job.mode) == ("here", "team", "online")
         assert [p.values["loss"] for p in cargo.points] == [cargo.seed + i / 8 for i in range(7)]
         assert cargo.outcome == {**cargo.points[-1].values, "status": "finished", "final": 3.5}
-        assert cargo.noted == {"step": 6, "points": 7, "outcome": digest(cargo.outcome)}
+        told = {"outcome": digest(cargo.outcome), "group": "adhoc/x"}
+        assert cargo.noted == {"step": 6, "points": 7, **told}
 
 
 def test_a_cell_that_an_interrupted_run_has_begun_waits(tmp_path: Path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from threading import Timer
 
@@ -15,7 +17,7 @@ from pgx.errors import ConfigError, RunFailed
 from pgx.sharing import push as pushing
 from pgx.sharing.pictures import pictures
 from pgx.sharing.push import Sent, push
-from pgx.study import Place, Study, write_study
+from pgx.study import Place, Study, read_study, write_study
 from tests.support.parts import SEEDS, Trainer, ended, mirror
 from tests.support.wandb_server import WandbServer, serving, variables
 
@@ -85,9 +87,11 @@ def test_a_study_is_sent_once_and_what_is_added_later_too(
     assert (run.summary["final"], run.summary["status"]) == (5.5, "finished")
     assert 0 < run.summary["area"] < 5.5
     assert run.exits == [0]
-    summaries = {run.group: run for run in server.runs.values() if run.job_type == "summary"}
-    assert sorted(summaries) == ["lectures/x", "lectures/y=2"]
-    told = summaries["lectures/y=2"]
+    summaries = {
+        run.config["arm"]: run for run in server.runs.values() if run.job_type == "summary"
+    }
+    assert {arm: run.group for arm, run in summaries.items()} == dict.fromkeys(ARMS, "lectures")
+    told = summaries["y=2"]
     assert told.config["question"] == "Is <b>y</b> | better?"
     assert told.summary["corridor/area/difference"] == 0.0
     assert told.summary["corridor/area/verdict"] == "undecided"
@@ -110,6 +114,31 @@ def test_a_study_is_sent_once_and_what_is_added_later_too(
     shutil.rmtree(three.directory)
     (note,) = push(tmp_path, "lectures").notes
     assert note.startswith("2 runs sent earlier and since replaced here")
+    groups = Counter(run.group for run in server.runs.values())
+    assert groups == {"lectures/x": 3, "lectures/y=2": 3, "lectures (replaced)": 2, "lectures": 2}
+    assert server.runs[three.id(2)].config["arm"] == "y=2"  # nothing else of it changed
+    assert server.runs[three.id(2)].summary["status"] == "finished"
+    upserts = server.runs[three.id(2)].upserts
+    assert len(push(tmp_path, "lectures").notes) == 1  # they are moved once
+    assert server.runs[three.id(2)].upserts == upserts
+
+
+def test_with_a_second_environment_each_has_groups_of_its_own(
+    tmp_path: Path, server: WandbServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What W&B averages over a group is one arm in one environment, also if one comes later."""
+    monkeypatch.setattr(pushing, "pictures", pictures)
+    studied(tmp_path)
+    for arm in ARMS:
+        trained(tmp_path, arm)
+    push(tmp_path, "lectures")
+    study = read_study(tmp_path, "lectures")
+    place = replace(study.places["corridor"], slug="chain", option="chain")
+    write_study(tmp_path, replace(study, places={**study.places, "chain": place}))
+    again = push(tmp_path, "lectures")
+    assert (again.points, again.changed) == (0, 6)
+    groups = Counter(run.group for run in server.runs.values())
+    assert groups == {"lectures/x/corridor": 3, "lectures/y=2/corridor": 3, "lectures": 2}
 
 
 @pytest.mark.parametrize(

@@ -95,8 +95,8 @@ def test_panels_are_over_a_run_set_per_arm_and_the_same_each_time(root: Path) ->
         [(f["key"]["name"], f["op"], f["value"]) for f in s["filters"]["filters"]] for s in sets
     ]
     assert filters == [
-        [("group", "=", "lectures/x"), ("tags", "IN", ["corridor"])],
-        [("group", "=", "lectures/lr=0.1"), ("tags", "IN", ["corridor"])],
+        [("group", "=", "lectures/x"), ("jobType", "=", "train")],
+        [("group", "=", "lectures/lr=0.1"), ("jobType", "=", "train")],
     ]
     assert [one["project"] for one in sets] == 2 * [{"entityName": "", "name": "pgx"}]
     assert [one["grouping"] for one in sets] == 2 * [[{"section": "run", "name": "group"}]]
@@ -112,7 +112,7 @@ def test_panels_are_over_a_run_set_per_arm_and_the_same_each_time(root: Path) ->
     assert [name.partition(".")[2] or name for name in shown] == ["area", "final"]
     (summary,) = figures["metadata"]["runSets"]
     wanted = [(f["key"]["name"], f["value"]) for f in summary["filters"]["filters"]]
-    assert wanted == [("group", "lectures/x"), ("jobType", "summary")]
+    assert wanted == [("group", "lectures"), ("displayName", "x summary"), ("jobType", "summary")]
     (panel,) = figures["metadata"]["panelBankSectionConfig"]["panels"]
     assert panel["config"]["mediaKeys"] == ["curves-corridor", "differences-corridor"]
 

@@ -21,7 +21,7 @@ def made(levels: Any = LEVELS, images: dict[str, str] | None = None, **changes: 
 
 def test_a_run_per_arm_with_its_rows() -> None:
     x, y = made(images={"curves-p": "curves-p.png"}, labels={"y": "Why"})
-    assert [one["group"] for one in (x, y)] == ["lectures/x", "lectures/y"]
+    assert [one["group"] for one in (x, y)] == ["lectures", "lectures"]
     assert x["id"] != y["id"]
     table = [dict(zip(y["columns"], row, strict=True)) for row in y["rows"]]
     assert [(row["environment"], row["metric"]) for row in table] == [

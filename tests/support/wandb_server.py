@@ -77,8 +77,9 @@ class WandbServer(ThreadingHTTPServer):
         return self.more.answer(query, given)
 
     def _upsert(self, given: dict[str, Any]) -> dict[str, Any]:
-        name, project = given["name"], given.get("project") or "uncategorized"
-        run = self.runs.setdefault(name, Stored(project, given.get("groupName") or ""))
+        name, project = given.get("name") or given["id"], given.get("project") or "uncategorized"
+        run = self.runs.setdefault(name, Stored(project, ""))
+        run.group = given.get("groupName") or run.group
         run.upserts += 1
         self.most_open = max(self.most_open, sum(not one.exits for one in self.runs.values()))
         run.job_type = given.get("jobType") or run.job_type

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from pgx.tracking.run_names import fitted
 from pgx.tracking.runs_state import read_state
-from pgx.tracking.wandb_runs import fitted
 from tests.support.parts import SEEDS, Trainer, ended, mirror
 from tests.support.wandb_files import recorded
 from tests.support.wandb_server import WandbServer, serving, variables
