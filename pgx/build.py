@@ -18,6 +18,7 @@ from pgx.baselines.none import NoBaseline
 from pgx.environments.base import Environment
 from pgx.errors import ConfigError, check_choice, check_flag, check_number, suggest
 from pgx.estimators.behaviour_cloning import BehaviourCloning
+from pgx.estimators.exact import Exact
 from pgx.estimators.reinforce import Reinforce
 from pgx.evaluation import Evaluation, Protocol, evaluation_seeds, slots_at_once
 from pgx.expert import load_expert
@@ -142,9 +143,17 @@ def _check_fit(parts: Ingredients, config: DictConfig) -> None:
     estimator, baseline = parts.estimator, parts.baseline
     if not isinstance(estimator, Reinforce):
         raise ConfigError(f"{config.estimator._target_}: must be a subclass of Reinforce")
+    estimator.attach(parts.policy, parts.env)
     mine, theirs = option(config, "estimator"), option(config, "baseline")
+    if not estimator.scores and not isinstance(baseline, NoBaseline):
+        raise ConfigError(f"{mine} {theirs}: no return weighs a score here; use baseline=none")
+    if baseline.per_parameter:
+        _check_per_parameter(parts, mine, theirs)
+        baseline.serve(parts.policy, estimator)
     if estimator.needs_value and not baseline.predicts:
         raise ConfigError(f"{mine} {theirs}: it needs a baseline that predicts; use baseline=value")
+    if parts.normalization is not None and isinstance(estimator, Exact):
+        raise ConfigError(f"normalization: {mine} knows the environment as it is; leave it out")
     if parts.behaviour is not None and not isinstance(baseline, NoBaseline):
         raise ConfigError(f"{mine} {theirs}: a copy weighs every row alike; use baseline=none")
     if estimator.time_limit == "bootstrap" and not baseline.predicts:
@@ -160,6 +169,19 @@ def _check_fit(parts: Ingredients, config: DictConfig) -> None:
     if parts.env.slots < baseline.least_slots:
         raise ConfigError(
             f"environment.slots={parts.env.slots}: {theirs} needs at least {baseline.least_slots}"
+        )
+
+
+def _check_per_parameter(parts: Ingredients, mine: str, theirs: str) -> None:
+    """What takes another baseline for each parameter: scores that are weighted one by one."""
+    if not parts.estimator.per_parameter:
+        raise ConfigError(
+            f"{mine} {theirs}: only the scores of whole trajectories take a baseline per "
+            "parameter; use estimator=reinforce or estimator=reward_to_go"
+        )
+    if parts.estimator.normalize_advantage:
+        raise ConfigError(
+            f"estimator.normalize_advantage=true: {theirs} is subtracted after it; choose false"
         )
 
 

@@ -88,13 +88,18 @@ class Rollout:
 
 @dataclass(frozen=True)
 class Baseline:
-    """A baseline's answer to a rollout. All ``[T, R, N]`` tensors are free of gradient."""
+    """A baseline's answer to a rollout. All ``[T, R, N]`` tensors are free of gradient.
+
+    What is subtracted from a return is ``value`` and, for the derivative by one parameter, that
+    parameter's ``parameter_value``.
+    """
 
     value: Tensor  #: ``[T, R, N]``, V(observation[t]); zeros without a baseline
     next_value: Tensor  #: ``[T, R, N]``, V(next_observation[t]) of the pre-reset successor
     gradient: Tensor | None = None  #: ``[R, P]``, of the loss of the baseline's own parameters
     loss: Tensor | None = None  #: ``[R]``
     diagnostics: dict[str, Tensor] = field(default_factory=dict)  #: ``[R]`` each
+    parameter_value: Tensor | None = None  #: ``[R, N, P]``, one per trajectory and policy parameter
 
 
 @dataclass(frozen=True)
@@ -103,6 +108,7 @@ class Estimate:
 
     gradient: Tensor  #: ``[R, P]``
     diagnostics: dict[str, Tensor] = field(default_factory=dict)  #: ``[R]`` each
+    utility: Tensor | None = None  #: ``[R, M]``, of a population's members, in place of a gradient
 
 
 class ScoreFunction(Protocol):
@@ -111,6 +117,10 @@ class ScoreFunction(Protocol):
     @property
     def flat(self) -> Tensor:
         """``[R, P]``, every parameter of every replica."""
+
+    @property
+    def free(self) -> Tensor:
+        """bool ``[P]``, which entries of a row are parameters; the others stay zero."""
 
     def __call__(self, rows: Tensor) -> Tensor:
         """Observation rows ``[R, B, *O]`` to the outputs ``[R, B, K]``."""
@@ -122,3 +132,17 @@ class ScoreFunction(Protocol):
         self, outputs: Tensor, action: Tensor, weight: Tensor, entropy_weight: Tensor
     ) -> tuple[Tensor, Tensor]:
         """∂/∂outputs Σ_b [weight log π(a|s) + entropy_weight H] ``[R, B, K]``, and H ``[R, B]``."""
+
+
+class TrajectoryScores(Protocol):
+    """What a per-parameter baseline may know of the estimator that subtracts it."""
+
+    def best_constants(self, policy: ScoreFunction, rollout: Rollout) -> tuple[Tensor, Tensor]:
+        """x and y ``[R, N, P]``, of which the best constants are E[x] / E[y]."""
+
+
+class Solvable(Protocol):
+    """What the exact gradient must know of an environment; `pgx.environments.base` says more."""
+
+    def objective(self, policy: ScoreFunction, discount: float) -> Tensor:
+        """J(θ), float64 ``[R]``, with a graph that leads to ``policy.flat``."""

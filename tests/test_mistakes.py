@@ -42,6 +42,21 @@ MISTAKES = {
         "environment.slots=1",
         "at least 2",
     ),
+    "the truth about CartPole": (
+        "estimator=exact environment=cartpole",
+        "CartPole-v1 has no exact answer",
+        "environment=corridor",
+    ),
+    "a best constant of one rollout": (
+        "estimator=reinforce baseline=optimal environment.slots=1",
+        "environment.slots=1",
+        "at least 2",
+    ),
+    "a best constant of a critic": (
+        "estimator=gae baseline=optimal",
+        "estimator=gae baseline=optimal",
+        "estimator=reward_to_go",
+    ),
     "no value output": ("baseline=shared_value", "shared_value", "policy=categorical_shared"),
     "outputs of a module": (
         "policy=lifted +policy.network.out_features=3",

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pgx.policies.base import Policy
-from pgx.types import Baseline, EnvSpec, Rollout
+from pgx.types import Baseline, EnvSpec, Rollout, TrajectoryScores
 
 
 class BaselineModel(nn.Module, ABC):
@@ -23,12 +23,14 @@ class BaselineModel(nn.Module, ABC):
         predicts: whether it predicts V(s'), which a bootstrap needs.
         least_slots: trajectories per replica it needs.
         needs_episodes: whether it compares returns of complete episodes.
+        per_parameter: whether it offers a value per trajectory and policy parameter.
         learning_rate: of its own parameters, per iteration; None without any.
     """
 
     predicts: bool = False
     least_slots: int = 1
     needs_episodes: bool = False
+    per_parameter: bool = False
     learning_rate: float | None = None
 
     def __init__(self, spec: EnvSpec, seeds: Sequence[int]) -> None:
@@ -49,6 +51,9 @@ class BaselineModel(nn.Module, ABC):
         Raises:
             ConfigError: the policy lacks what is needed.
         """
+
+    def serve(self, policy: Policy, estimator: TrajectoryScores) -> None:
+        """Called once, after `attach`, if it is ``per_parameter``: whose gradient it is part of."""
 
     def memory(self) -> list[Tensor]:
         """What it remembers besides its parameters, ``[R, …]`` each, changed in place."""

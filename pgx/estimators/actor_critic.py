@@ -26,6 +26,7 @@ class ActorCritic(RewardToGo):
     """
 
     needs_value = True
+    per_parameter = False
 
     def __init__(self, horizon: int | None, **common: Any) -> None:
         super().__init__(**common)

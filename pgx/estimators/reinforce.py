@@ -10,9 +10,10 @@ from torch import Tensor
 
 from pgx.errors import check_choice, check_flag, check_number
 from pgx.estimators.score import masked_mean, score_gradient, standardise
+from pgx.estimators.trajectories import trajectory_gradients
 from pgx.returns import bootstrap, discounted_return
 from pgx.schedules import Schedule
-from pgx.types import Baseline, Estimate, Rollout, ScoreFunction, TimeLimit
+from pgx.types import Baseline, Estimate, Rollout, ScoreFunction, Solvable, TimeLimit
 
 
 class Reinforce:
@@ -38,6 +39,9 @@ class Reinforce:
     """
 
     needs_value = False  #: whether it needs a baseline that predicts V(s')
+    scores = True  #: whether its gradient is a mean over trajectories of weighted scores
+    per_parameter = True  #: whether a baseline may be another number for each parameter
+    likelihood = True  #: whether it asks for log π, which deterministic policies lack
     horizon: int | None = None  #: decisions per slot and iteration; None: complete episodes
 
     def __init__(
@@ -56,6 +60,13 @@ class Reinforce:
         self.entropy_coefficient = Schedule("estimator.entropy_coefficient", entropy_coefficient)
         self.sampled_entropy = entropy == "monte_carlo"
         self.normalize_advantage = normalize_advantage
+
+    def attach(self, policy: ScoreFunction, env: Solvable) -> None:
+        """Called once, before training: most estimators know the environment by rollouts alone.
+
+        Raises:
+            ConfigError: the environment or the policy lacks what is needed.
+        """
 
     def continuation(self, rollout: Rollout, baseline: Baseline) -> Tensor:
         """V(s_{t+1}), or 0 where nothing follows, ``[T, R, N]``."""
@@ -78,21 +89,66 @@ class Reinforce:
         """A factor of every row's weight, after standardisation: 1 here."""
         return 1.0
 
+    def weight(self, rollout: Rollout, baseline: Baseline) -> Tensor:
+        """What the score of row t is multiplied with in the end, ``[T, R, N]``."""
+        weight = self.advantage(rollout, baseline)
+        if self.normalize_advantage:
+            weight = standardise(weight, rollout)
+        return weight * self.row_weight(rollout)
+
+    def score_sum(self, policy: ScoreFunction, rollout: Rollout) -> Tensor:
+        """S ``[R, N, P]``, the sum of a trajectory's scores, each with its factor `row_weight`."""
+        ones = torch.ones_like(rollout.reward)
+        return trajectory_gradients(policy, rollout, ones * self.row_weight(rollout))
+
+    def trajectories(self, policy: ScoreFunction, rollout: Rollout, baseline: Baseline) -> Tensor:
+        """The estimate from every single trajectory, without an entropy bonus, ``[R, N, P]``.
+
+        Its mean over N is what a call returns if there is no bonus.
+        """
+        found = trajectory_gradients(policy, rollout, self.weight(rollout, baseline))
+        if baseline.parameter_value is None:
+            return found
+        return found - baseline.parameter_value * self.score_sum(policy, rollout)
+
+    def best_constants(self, policy: ScoreFunction, rollout: Rollout) -> tuple[Tensor, Tensor]:
+        """What the baseline of the smallest variance is the ratio of, in expectation.
+
+            b*_i = E[S_i² G_0] / E[S_i²],   S = Σ_t ∇ log π(a_t|s_t)
+
+        As E[S] = 0, b* is where the parabola Var((G_0 − b) S_i) has its minimum: this is the
+        optimum of the whole trajectory's estimate.
+
+        Source: Greensmith, Bartlett & Baxter 2004, "Variance reduction techniques for gradient
+        estimates in reinforcement learning"; per parameter as in Peters & Schaal 2008,
+        "Reinforcement learning of motor skills with policy gradients".
+
+        Returns:
+            S_i² G_0 and S_i², ``[R, N, P]`` each.
+        """
+        square = self.score_sum(policy, rollout).square()
+        return square * self._unbased(rollout)[0].unsqueeze(-1), square
+
+    def _unbased(self, rollout: Rollout) -> Tensor:
+        """Ψ_t ``[T, R, N]`` without a baseline."""
+        zeros = torch.zeros_like(rollout.reward)
+        return self.advantage(rollout, Baseline(value=zeros, next_value=zeros))
+
     def __call__(self, policy: ScoreFunction, rollout: Rollout, baseline: Baseline) -> Estimate:
         """The estimate of ∇J for every replica.
 
         Args:
             policy: the policy that collected the rollout.
             rollout: ``[T, R, N, …]``.
-            baseline: ``[T, R, N]`` values, constants to the policy.
+            baseline: ``[T, R, N]`` values, constants to the policy; ``[R, N, P]`` ones as well.
 
         Returns:
             The gradient ``[R, P]`` and the mean entropy ``[R]``, in nats.
         """
-        weight = self.advantage(rollout, baseline)
-        if self.normalize_advantage:
-            weight = standardise(weight, rollout)
-        weight = weight * self.row_weight(rollout)
+        weight = self.weight(rollout, baseline)
         bonus = self.entropy_coefficient(rollout.progress)
         gradient, entropy = score_gradient(policy, rollout, weight, bonus, self.sampled_entropy)
+        if baseline.parameter_value is not None:
+            offset = baseline.parameter_value * self.score_sum(policy, rollout)
+            gradient = gradient - offset.mean(1)
         return Estimate(gradient, {"entropy": masked_mean(entropy, rollout)})

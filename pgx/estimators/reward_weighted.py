@@ -47,6 +47,8 @@ class RewardWeighted(Reinforce):
         ConfigError: a value outside its range.
     """
 
+    per_parameter = False
+
     def __init__(
         self,
         temperature: float,
