@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from pgx.baselines.base import BaselineModel
 from pgx.baselines.none import NoBaseline
+from pgx.crowd import crowd_of
 from pgx.environments.base import Environment
 from pgx.errors import ConfigError, check_choice, check_flag, check_number, suggest
 from pgx.estimators.behaviour_cloning import BehaviourCloning
@@ -24,7 +25,7 @@ from pgx.evaluation import Evaluation, Protocol, evaluation_seeds, slots_at_once
 from pgx.expert import load_expert
 from pgx.module import Ingredients
 from pgx.normalization import Normalization
-from pgx.optimizers.base import Optimizer
+from pgx.optimizers.base import Learner
 from pgx.policies.base import Policy
 from pgx.tracking.account import check_tracker
 from pgx.types import EnvSpec
@@ -41,11 +42,16 @@ def build(config: DictConfig, seeds: Sequence[int]) -> Ingredients:
         estimator, optimizer = _make(config, "estimator"), _make(config, "optimizer")
         _check_optimizer(optimizer, config)
         policy = _make(config, "policy", spec=env.spec, seeds=seeds)
+        names = [option(config, group) for group in ("policy", "estimator", "optimizer")]
+        crowd = crowd_of(config, names, estimator, optimizer, policy, seeds, _make)
+        if crowd is not None:
+            env.close()
+            env, optimizer = crowd.env, crowd.optimizer
         baseline = _make(config, "baseline", spec=env.spec, seeds=seeds)
         if isinstance(baseline, BaselineModel):
             baseline.attach(policy)
         normalization = _normalization(config, env, estimator)
-        acts = _behaviour(config, env, estimator)
+        acts = crowd.actor if crowd else _behaviour(config, env, estimator)
         parts = Ingredients(env, policy, estimator, baseline, optimizer, normalization, acts)
         _check_fit(parts, config)
     except BaseException:
@@ -200,7 +206,7 @@ def _check_optimizer(optimizer: Any, config: DictConfig) -> None:
     except ValueError as error:
         raise error if isinstance(error, ConfigError) else ConfigError(_foreign(target)) from error
     acts = getattr(trial, "acts", None)
-    if not isinstance(trial, Optimizer) or acts not in ("elementwise", "per_replica"):
+    if not isinstance(trial, Learner) or acts not in ("elementwise", "per_replica"):
         raise ConfigError(_foreign(target))
 
 

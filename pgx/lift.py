@@ -108,6 +108,14 @@ class LiftedNet(nn.Module):
         seen = observation.clone().unflatten(1, self.shape)  # a copy begins at an aligned address
         return functional_call(self._template[0], tensors, (seen,))
 
+    @torch.no_grad()
+    def free(self) -> Tensor:
+        """bool ``[P]``: all but padding."""
+        found = torch.zeros_like(self.flat[0])
+        for view in self._views(found).values():
+            view.fill_(1.0)
+        return found > 0
+
     def forward(self, rows: Tensor) -> Tensor:
         """``[R, B, in]`` to ``[R, B, K]``; B a multiple of `pgx.axes.LANES`."""
         if rows.requires_grad:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,11 +15,13 @@ from torch import Tensor
 from pgx.axes import replica_sum
 from pgx.baselines.base import BaselineModel
 from pgx.environments.base import Environment
+from pgx.estimators.finite_difference import FiniteDifference
 from pgx.estimators.reinforce import Reinforce
 from pgx.freeze import LastGood
 from pgx.normalization import Normalization
-from pgx.optimizers.base import Optimizer
+from pgx.optimizers.search import Search
 from pgx.policies.base import Policy
+from pgx.population import Population
 from pgx.rollout import Collector
 from pgx.streams import Streams
 from pgx.types import Baseline, Estimate, Rollout
@@ -47,7 +50,7 @@ class Ingredients:
     policy: Policy
     estimator: Reinforce
     baseline: BaselineModel
-    optimizer: Callable[..., Optimizer]
+    optimizer: Callable[..., Any]
     normalization: Normalization | None = None
     behaviour: Policy | None = None  #: who acts, if it is not the policy that learns
 
@@ -94,10 +97,14 @@ class PolicyGradient(pl.LightningModule):
         streams, horizon = Streams(self.seeds, self.env.slots), self.estimator.horizon
         actor = parts.behaviour or self.policy
         self.collect = Collector(actor, self.env, streams, horizon, self.normalization)
-        self.learners = [parts.optimizer(self.policy.flat.data)]
+        first = parts.optimizer(self.policy.flat.data)
+        self.learners, self.search = [first], first if isinstance(first, Search) else None
         if self.baseline.flat is not None and self.baseline.flat is not self.policy.flat:
             rate = self.baseline.learning_rate
             self.learners.append(parts.optimizer(self.baseline.flat.data, learning_rate=rate))
+        if isinstance(actor, Population):
+            points = self.estimator if isinstance(self.estimator, FiniteDifference) else None
+            actor.ask = partial(points.ask, self.policy) if points else first.ask
         self.iteration = 0
         self.decisions = np.zeros(len(self.seeds), dtype=np.int64)
         self.alive = np.ones(len(self.seeds), dtype=bool)
@@ -117,9 +124,7 @@ class PolicyGradient(pl.LightningModule):
             estimate = self.estimator(self.policy, rollout, baseline)  # gradient [R, P]
             norm = self.update(estimate, baseline)  # clip and step, per replica; [R]
         self.freeze()  # those that left the finite numbers
-        self.record(
-            rollout, {**estimate.diagnostics, **baseline.diagnostics, "gradient_norm": norm}
-        )
+        self.record(rollout, estimate.diagnostics | baseline.diagnostics | self.moved(norm))
 
     @property
     def progress(self) -> Tensor:
@@ -132,8 +137,11 @@ class PolicyGradient(pl.LightningModule):
 
         Returns:
             The norm of each replica's gradient before clipping, policy and baseline together
-            ``[R]``.
+            ``[R]``; of a search, the length of its step.
         """
+        if self.search is not None:
+            assert estimate.utility is not None  # `pgx.crowd` sees to it
+            return self.search.tell(estimate.utility, self.progress)
         gradients = [-estimate.gradient]
         if baseline.gradient is not None and self.baseline.flat is self.policy.flat:
             gradients[0] = gradients[0] + baseline.gradient  # a critic on the policy's trunk
@@ -146,8 +154,15 @@ class PolicyGradient(pl.LightningModule):
         progress = self.progress
         for learner, gradient in zip(self.learners, gradients, strict=True):
             learner.step(gradient, progress)
+        self.policy.project()
         self._finite &= norm.isfinite()
         return norm
+
+    def moved(self, norm: Tensor) -> dict[str, Tensor]:
+        """What `update` returned, and how far a search looks, ``[R]`` each."""
+        if self.search is None:
+            return {"gradient_norm": norm}
+        return {"step_norm": norm, "search_spread": self.search.spread()}
 
     @torch.no_grad()
     def freeze(self) -> None:

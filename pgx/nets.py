@@ -42,6 +42,9 @@ class Network(Protocol):
     def frozen(self, flat: Tensor | None = None) -> Frozen:
         """The network, now or with parameters ``flat``, prepared for passes without gradient."""
 
+    def free(self) -> Tensor:
+        """bool ``[P]``, which entries of a row of `flat` are parameters; the others stay zero."""
+
 
 def check_network(group: str, hidden: Any, activation: Any) -> None:
     """Raise `ConfigError` naming the key if widths or activation make no network."""
@@ -173,6 +176,16 @@ class ReplicaMLP(nn.Module):
             )
         ]
 
+    @torch.no_grad()
+    def free(self) -> Tensor:
+        """bool ``[P]``: all but padding, and the weights that stay zero."""
+        found = torch.zeros_like(self.flat[:1])
+        for layer in self.layers(found):
+            for tensor in layer:
+                tensor.fill_(1.0)
+        self._weights_of_biases(found).zero_()
+        return found[0] > 0
+
     def forward(self, rows: Tensor) -> Tensor:
         """``[R, B, in]`` to ``[R, B, out]``; B a multiple of `pgx.axes.LANES`."""
         if rows.requires_grad:
@@ -237,6 +250,9 @@ class SomeOutputs(nn.Module):
     def layers(self, flat: Tensor) -> list[Layer]:
         """The layers of the whole network, see `ReplicaMLP.layers`."""
         return self.whole.layers(flat)
+
+    def free(self) -> Tensor:
+        return self.whole.free()
 
     def forward(self, rows: Tensor) -> Tensor:
         return self.whole(rows)[..., self.which]

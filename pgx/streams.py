@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-PURPOSES = {"initialisation": 0, "noise": 1, "resets": 2, "dynamics": 3}
+PURPOSES = {"initialisation": 0, "noise": 1, "resets": 2, "dynamics": 3, "search": 4, "process": 5}
 
 _MULTIPLIER = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
 _WEYL = (np.uint64(0x9E3779B9), np.uint64(0xBB67AE85))

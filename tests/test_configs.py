@@ -13,6 +13,8 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+import pgx.config  # noqa: F401 - its resolvers
+
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted((ROOT / "conf").rglob("*.yaml"))
 
@@ -88,8 +90,14 @@ BESIDE = {
     "gaussian_mlp": PENDULUM,
     "gaussian_shared": PENDULUM,
     "pendulum": GAUSSIAN,
+    "regulator": GAUSSIAN,
+    "gaussian_linear": PENDULUM,
+    "clamp": ("environment=two_action",),
+    "table": (f"environment.file={ROOT}/tests/environments/two_rooms.yaml",),
     "mountain_car_continuous": GAUSSIAN,
     "behaviour_cloning": EXPERT,  # the option and the preset
+    **dict.fromkeys(("utility", "finite_difference"), ("baseline=none",)),
+    **dict.fromkeys(("cross_entropy", "genetic", "pattern_search"), ("baseline=none",)),
 }
 
 

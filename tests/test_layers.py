@@ -20,7 +20,7 @@ LAYERS = (
     {"streams", "returns", "schedules", "nets", "lift", "stats"},
     {"policies", "baselines", "environments"},
     {"estimators"},
-    {"rollout", "normalization", "optimizers"},
+    {"rollout", "normalization", "optimizers", "population"},
     {"module", "callbacks", "progress", "checkpoint", "tracking", "allocator", "freeze"}
     | {"evaluation"},
     {"train", "sweep", "report", "cli", "records", "tables", "export", "status"}
@@ -30,6 +30,7 @@ LAYERS = (
         "config",
         "names",
         "build",
+        "crowd",
         "expert",
         "part",
         "__main__",
@@ -37,18 +38,19 @@ LAYERS = (
         "init",
         "bench",
     }
-    | {"restore", "evaluate", "film", "usage", "atari", "study", "analysis", "sharing", "guard"},
+    | {"restore", "evaluate", "film", "usage", "atari", "study", "analysis", "sharing", "guard"}
+    | {"gradients"},
 )
 
 #: Third-party packages that become known at a layer; the layers above know them as well.
 KNOWS = (
     {"torch", "numpy"},
     {"scipy"},
-    {"gymnasium", "ale_py"},
+    {"gymnasium", "ale_py", "yaml"},
     set(),
     set(),
     {"pytorch_lightning", "wandb", "polars", "rich", "omegaconf"},
-    {"hydra", "typer", "packaging", "yaml", "stable_baselines3", "pgx_lab"}
+    {"hydra", "typer", "packaging", "stable_baselines3", "pgx_lab"}
     | {"imageio_ffmpeg"}
     | {"altair", "vl_convert", "wandb_workspaces"},
 )

@@ -21,8 +21,8 @@ PARTS = {
     "estimators": {"score", "actor_critic", "likelihood", "trajectories"},
     "policies": {"base", "categorical", "gaussian"},
     "baselines": {"base", "critic"},
-    "optimizers": {"base"},
-    "environments": {"base", "classic", "tabular", "mdp", "exact", "drawing"}
+    "optimizers": {"base", "search"},
+    "environments": {"base", "classic", "tabular", "mdp", "exact", "outline", "drawing"}
     | {"gymnasium_backends", "gymnasium_spaces"},
 }
 

@@ -11,7 +11,39 @@ from torch import Tensor
 from pgx.errors import check_number
 
 
-class Optimizer(ABC):
+class Learner(ABC):
+    """Moves R parameter vectors at once, each by what it alone has met.
+
+    Args:
+        parameter: ``[R, P]``, changed in place.
+
+    Attributes:
+        acts: ``elementwise`` or ``per_replica``: nothing may mix replicas, and this says that the
+            optimizer does not.
+        state: named tensors ``[R, …]``, the optimizer's memory.
+    """
+
+    acts: Literal["elementwise", "per_replica"]
+
+    def __init__(self, parameter: Tensor) -> None:
+        self.parameter = parameter
+        self.state: dict[str, Tensor] = {}
+
+    def tensors(self) -> list[Tensor]:
+        """Every tensor that a step changes in place, the parameter first."""
+        return [self.parameter, *self.state.values()]
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Copies of the state."""
+        return {name: tensor.clone() for name, tensor in self.state.items()}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Continue from a ``state_dict``."""
+        for name, tensor in self.state.items():
+            tensor.copy_(state[name])
+
+
+class Optimizer(Learner):
     """Descends R parameter vectors at once, each by its own gradient, memory and rate.
 
         lr(d) = lr_0 · (1 + (f − 1) · min(d / D, 1))
@@ -23,23 +55,15 @@ class Optimizer(ABC):
         learning_rate: lr_0, per iteration.
         final_fraction: f, what is left of lr_0 at the end of the budget; 1 keeps it constant.
 
-    Attributes:
-        acts: ``elementwise`` or ``per_replica``: nothing may mix replicas, and this says that the
-            optimizer does not.
-        state: named tensors ``[R, …]``, the optimizer's memory.
-
     Raises:
         ConfigError: a negative rate or fraction.
     """
 
-    acts: Literal["elementwise", "per_replica"]
-
     def __init__(self, parameter: Tensor, learning_rate: float, final_fraction: float) -> None:
+        super().__init__(parameter)
         check_number("optimizer.learning_rate", learning_rate, least=0.0)
         check_number("optimizer.final_fraction", final_fraction, least=0.0)
-        self.parameter = parameter
         self.initial_rate, self.final_fraction = learning_rate, final_fraction
-        self.state: dict[str, Tensor] = {}
 
     def learning_rate(self, progress: Tensor) -> Tensor:
         """``[R]``, the rate at ``progress`` ``[R]``, the fraction of the budget that is used."""
@@ -58,16 +82,3 @@ class Optimizer(ABC):
             progress: ``[R]``, used fraction of the budget.
         """
         self.update(gradient, self.learning_rate(progress).unsqueeze(1))
-
-    def tensors(self) -> list[Tensor]:
-        """Every tensor that a step changes in place, the parameter first."""
-        return [self.parameter, *self.state.values()]
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """Copies of the state."""
-        return {name: tensor.clone() for name, tensor in self.state.items()}
-
-    def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Continue from a ``state_dict``."""
-        for name, tensor in self.state.items():
-            tensor.copy_(state[name])

@@ -37,6 +37,7 @@ class Policy(nn.Module, ABC):
     net: Network
     outputs: int
     noise_words: int
+    likelihood = True  #: whether it has log π and a score; deterministic policies have none
     sees_raw = False  #: whether its actor takes observations as they are, before normalisation
 
     def __init__(self, spec: EnvSpec, seeds: Sequence[int]) -> None:
@@ -47,6 +48,11 @@ class Policy(nn.Module, ABC):
     def flat(self) -> nn.Parameter:
         """``[R, P]``, every parameter of every replica."""
         return self.net.flat
+
+    @property
+    def free(self) -> Tensor:
+        """bool ``[P]``, which entries of a row of `flat` are parameters; the others stay zero."""
+        return self.net.free()
 
     @property
     def value_net(self) -> Network | None:
@@ -75,6 +81,9 @@ class Policy(nn.Module, ABC):
         rows = outputs.new_zeros(outputs.shape[:2], dtype=torch.int64)
         every = [self.log_prob(outputs, rows + action) for action in range(self.spec.actions)]
         return torch.stack(every, dim=-1).exp()
+
+    def project(self) -> None:
+        """Bring the parameters back to where they are allowed, after every step; a no-op twice."""
 
     @abstractmethod
     def noise(self, stream: Stream, start: np.ndarray, count: int) -> np.ndarray:

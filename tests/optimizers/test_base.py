@@ -14,7 +14,11 @@ from pgx.errors import ConfigError
 from pgx.optimizers.base import Optimizer
 
 CONF = Path(__file__).parents[2] / "conf" / "optimizer"
-OPTIONS = sorted(path.stem for path in CONF.glob("*.yaml"))
+OPTIONS = [
+    path.stem
+    for path in sorted(CONF.glob("*.yaml"))
+    if issubclass(hydra.utils.get_class(OmegaConf.load(path)["_target_"]), Optimizer)
+]
 R, P, STEPS = 3, 64, 5
 
 #: the ways to switch on what is off by default

@@ -1,0 +1,80 @@
+"""Utilities of members, by hand and through an arm."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from pgx.baselines.base import constant
+from pgx.errors import ConfigError
+from pgx.estimators.utility import Utility
+from pgx.types import Rollout
+
+T, R, M, N, D = 4, 2, 3, 2, 5
+
+
+def rollout(reward: torch.Tensor, lengths: torch.Tensor) -> Rollout:
+    """Complete episodes ``[T, R, M·N]`` that terminate after ``lengths`` decisions."""
+    row = torch.arange(len(reward)).view(-1, 1, 1)
+    mask, ended = row < lengths, row == lengths - 1
+    zeros = torch.zeros(*reward.shape, D)
+    return Rollout(
+        observation=zeros,
+        action=torch.zeros(reward.shape, dtype=torch.int64),
+        reward=torch.where(mask, reward, 0.0),
+        terminated=ended,
+        truncated=torch.zeros_like(ended),
+        next_observation=zeros,
+        mask=mask,
+        time=row.expand(reward.shape),
+        log_prob=torch.zeros_like(reward),
+        complete=True,
+    )
+
+
+class Incumbent:
+    flat = torch.zeros(R, 64)
+
+
+def utilities(estimator: Utility, data: Rollout) -> torch.Tensor:
+    estimator.members = M
+    estimate = estimator(Incumbent(), data, constant(torch.zeros_like(data.reward)))
+    assert (estimate.gradient == 0).all()
+    assert estimate.utility is not None
+    mean, best = estimate.diagnostics["utility"], estimate.diagnostics["utility_best"]
+    torch.testing.assert_close(mean, estimate.utility.mean(1).float(), equal_nan=True)
+    torch.testing.assert_close(best, estimate.utility.amax(1).float(), equal_nan=True)
+    return estimate.utility
+
+
+LENGTHS = torch.tensor([[1, 2, 3, 4, 4, 1], [4, 4, 2, 2, 1, 3]])
+
+
+@pytest.mark.parametrize("discount", [0.5, 1.0])
+def test_the_mean_discounted_return_of_a_members_slots(discount):
+    reward = torch.randn(T, R, M * N, generator=torch.Generator().manual_seed(1))
+    found = utilities(Utility(discount), rollout(reward, LENGTHS))
+    assert found.shape == (R, M)
+    for r in range(R):
+        for m in range(M):
+            slots = [2 * m, 2 * m + 1]
+            returns = [
+                sum(discount**t * float(reward[t, r, n]) for t in range(int(LENGTHS[r, n])))
+                for n in slots
+            ]
+            assert float(found[r, m]) == pytest.approx(sum(returns) / 2, rel=1e-5)
+
+
+def test_a_number_that_is_none_makes_its_members_utility_none():
+    reward = torch.ones(T, R, M * N)
+    bad = rollout(reward, LENGTHS)
+    bad.observation[1, 0, 3, 2] = torch.inf
+    bad.observation[3, 1, 2, 0] = torch.nan  # a row that does not exist
+    bad.reward[0, 1, 5] = torch.nan
+    found = utilities(Utility(1.0), bad)
+    assert found.isfinite().tolist() == [[True, False, True], [True, True, False]]
+
+
+def test_a_discount_above_1_is_refused():
+    with pytest.raises(ConfigError, match=r"estimator\.discount=1\.5"):
+        Utility(1.5)
