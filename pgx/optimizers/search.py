@@ -91,7 +91,7 @@ class Search(Learner):
 
     @torch.no_grad()
     def ask(self) -> Tensor:
-        """The members to be measured next, ``[R, M, P]``: the incumbent but where it is searched."""
+        """The members to be measured next, ``[R, M, P]``; they differ where it is searched."""
         with torch.inference_mode(False):
             self._asked = self.propose()
             everything = self.parameter.unsqueeze(1).repeat(1, self._asked.shape[1], 1)
