@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import logging
 import re
@@ -25,6 +26,17 @@ from pgx.paths import config_directory
 from pgx.study import KEYS
 
 TARGETS = ("pgx.", "torch.nn.", "torch.optim.")
+
+
+def _sha256(path: Any) -> str | None:
+    """Of a file's bytes, so that they belong to the config; None if they cannot be read."""
+    try:
+        return hashlib.sha256(Path(str(path)).read_bytes()).hexdigest()
+    except OSError:
+        return None  # whoever opens the file says why
+
+
+OmegaConf.register_new_resolver("pgx.sha256", _sha256, replace=True)
 
 
 def search_path(extra: Sequence[Path] = ()) -> str:
@@ -181,8 +193,10 @@ def _bad_override(error: Exception, overrides: Sequence[str], extra: Sequence[Pa
     if isinstance(error, MissingMandatoryValue):
         return f"{where} is needed: give it as {where}=VALUE"
     if found := re.search(r"Interpolation key '([^']+)' not found", text):
-        alone = where.startswith("baseline.") and found[1] == "estimator.discount"
-        works = "choose baseline=none" if alone else f"give it as {where}=VALUE"
+        alone = ("estimator.discount", "estimator.time_limit", "optimizer.learning_rate")
+        works = f"give it as {where}=VALUE"
+        if where.startswith("baseline.") and found[1] in alone:
+            works = "choose baseline=none"
         return f"{where} follows {found[1]}, which is not a key here: {works}"
     found = re.search(
         r"(?:Could not override|Could not delete from config\.) '([^']+)'"

@@ -167,6 +167,24 @@ def gradient(
     return torch.autograd.grad(total, list(parameters))
 
 
+def unweighted_gradient(
+    mdp: MDP, probabilities: Tensor, discount: float, parameters: Sequence[Tensor]
+) -> tuple[Tensor, ...]:
+    """Where the update without γᵗ points: visits are not discounted, action values are.
+
+        Σ_s η_1(s) Σ_a Q_γ(s, a) ∇π(a|s)
+
+    It is what most implementations follow, and the gradient of no function (Nota & Thomas 2020,
+    arXiv 1906.07073, theorem 1); with γ = 1 it is ∇J. Differentiable once more, if the parameters
+    are. There is no horizon. Arguments as in `gradient`.
+
+    Returns:
+        A tensor of each parameter's shape.
+    """
+    weight = visits(mdp, probabilities, 1.0)[..., None] * action_value(mdp, probabilities, discount)
+    return torch.autograd.grad(probabilities, list(parameters), weight, create_graph=True)
+
+
 def _accumulated(matrix: Tensor, vector: Tensor, horizon: int | None) -> Tensor:
     """Σ_{t<H} Mᵗ v, for H = ∞ the solution of (I − M) x = v.
 

@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
+import pgx.config  # noqa: F401 - its resolvers
 from pgx.environments.acrobot import Acrobot
+from pgx.environments.bandit import Bandit
 from pgx.environments.base import Environment
 from pgx.environments.cartpole import CartPole
+from pgx.environments.chain import Chain
 from pgx.environments.corridor import Corridor
 from pgx.environments.gymnasium import Gymnasium
 from pgx.environments.lunarlander import LunarLander
@@ -20,12 +23,14 @@ from pgx.environments.mdp import MDP
 from pgx.environments.mountain_car import MountainCar
 from pgx.environments.mountain_car_continuous import MountainCarContinuous
 from pgx.environments.pendulum import Pendulum
+from pgx.environments.regulator import Regulator
 from pgx.environments.tabular import Tabular
 from pgx.errors import ConfigError
 from pgx.types import Transition
 
 SEEDS, N, T = (6, 0, 2**40), 5, 40
 CONF = Path(__file__).parents[2] / "conf" / "environment"
+EXAMPLE = str(Path(__file__).with_name("two_rooms.yaml"))  #: a process in a file
 
 Make = Callable[..., Environment]
 
@@ -46,6 +51,9 @@ ENVIRONMENTS: dict[str, Make] = {
     "mountain_car_continuous": lambda seeds, slots: MountainCarContinuous(seeds, slots, 12),
     "corridor": lambda seeds, slots: Corridor(seeds, slots, max_steps=9),
     "tabular": random_tabular,
+    "bandit": lambda seeds, slots: Bandit(seeds, slots, [0.0, 1.0, -2.0], 0.5),
+    "chain": lambda seeds, slots: Chain(seeds, slots, 4, 0.2, max_steps=9),
+    "regulator": lambda seeds, slots: Regulator(seeds, slots, 4),
     "lunarlander": lambda seeds, slots: LunarLander(seeds, slots, max_episode_steps=12),
     "sync": lambda seeds, slots: Gymnasium(seeds, slots, "CartPole-v1", "sync", 12),
     "async": lambda seeds, slots: Gymnasium(seeds, slots, "CartPole-v1", "async", 12),
@@ -246,8 +254,11 @@ def test_states_of_some_slots_may_be_put_into_others(make):
 
 @pytest.mark.parametrize("path", sorted(CONF.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_option_can_be_instantiated(path):
+    config = OmegaConf.load(path)
+    if path.stem == "table":
+        config.file = EXAMPLE
     try:
-        env = hydra.utils.instantiate(OmegaConf.load(path), seeds=[3, 1], slots=2)
+        env = hydra.utils.instantiate(config, seeds=[3, 1], slots=2)
     except ConfigError as error:
         if "needs a missing package" in str(error):
             pytest.skip(str(error))
