@@ -18,12 +18,68 @@ from pgx.streams import Reserve, Stream
 from pgx.types import EnvSpec, Transition
 
 
+class Outcomes:
+    """Draws from the rows of a table of probabilities, each by one uniform number.
+
+        j = ⌊K u⌋,   the outcome is o_j if K u − j < q_j, else o'_j
+
+    The alias method (Walker 1977; tables by Vose 1991): a row is K pairs of outcomes, K being the
+    most outcomes that a row has.
+
+    Args:
+        probability: float64 ``[M, S]``; rows sum to 1.
+
+    Attributes:
+        certain: whether every row has one outcome, so that nothing needs to be drawn.
+    """
+
+    def __init__(self, probability: np.ndarray) -> None:
+        self._width = int((probability > 0).sum(-1).max())
+        self.certain = self._width == 1
+        if self.certain:
+            self._only = probability.argmax(-1)
+            return
+        cells = [_alias(row, self._width) for row in probability]
+        self._below = np.concatenate([threshold for threshold, _ in cells])
+        self._pair = np.concatenate([pair for _, pair in cells]).reshape(-1)
+
+    def __call__(self, row: np.ndarray, uniform: np.ndarray | None) -> np.ndarray:
+        """int64 ``[B]`` rows and float64 ``[B]`` numbers on [0, 1) to int64 ``[B]`` outcomes."""
+        if uniform is None:
+            return self._only.take(row)
+        place = uniform * self._width
+        cell = place.astype(np.int64)
+        place -= cell
+        cell += row * self._width
+        other = place >= self._below.take(cell)
+        cell += cell
+        cell += other
+        return self._pair.take(cell)
+
+
+def _alias(probability: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """A row's thresholds q ``[K]`` and pairs of outcomes ``[K, 2]``; none is impossible."""
+    possible = np.flatnonzero(probability)
+    outcome = np.resize(possible, width)
+    share = np.zeros(width)
+    share[: possible.size] = probability[possible] * (width / probability.sum())
+    pair, threshold = np.stack([outcome, outcome], axis=1), np.ones(width)
+    small = [j for j in range(width) if share[j] < 1.0]
+    large = [j for j in range(width) if share[j] >= 1.0]
+    while small and large:
+        poor, rich = small.pop(), large[-1]
+        threshold[poor], pair[poor, 1] = share[poor], outcome[rich]
+        share[rich] -= 1.0 - share[poor]
+        if share[rich] < 1.0:
+            small.append(large.pop())
+    return threshold, pair
+
+
 class Tabular(Environment):
     """Episodes of an `MDP`; a policy sees the features of the state.
 
-        s' = min {j : u < Σ_{i≤j} P(i|s, a)},   u uniform on [0, 1)
-
-    u depends on (seed, slot, decision of the slot) alone. Where nothing is random nothing is drawn.
+    The successor is one of the `Outcomes` of state and action, by a uniform number that depends on
+    (seed, slot, decision of the slot) alone. Where nothing is random nothing is drawn.
 
     Args:
         seeds: one seed per replica.
@@ -65,39 +121,48 @@ class Tabular(Environment):
         self._reserve = Reserve(partial(dynamics.uniform64, width=1))
 
     def _tabulate(self, mdp: MDP) -> None:
-        """Numpy tables for the steps."""
+        """Numpy tables for the steps; the row of (state, action) is action · S + state."""
+        by_action = mdp.transition.transpose(0, 1).flatten(0, 1).numpy()
+        self._row = np.arange(mdp.actions) * mdp.states
+        self._dynamics, self._first = Outcomes(by_action), Outcomes(mdp.start.numpy()[None])
+        self._pays_by_successor = mdp.reward.ndim == 3
+        self._pay = mdp.reward.transpose(0, 1).numpy().astype(np.float32).reshape(-1)
         self._terminal = mdp.terminal.numpy()
-        self._successor, self._fixed = _inverse(mdp.transition.numpy())
-        self._first, self._fixed_first = _inverse(mdp.start.numpy())
-        self._reward_table = mdp.reward.numpy().astype(np.float32)
         self._features = mdp.features.numpy().astype(np.float32)
 
     def reset(self, mask: np.ndarray | None = None) -> None:
         """Begin the next episode in the slots of ``mask``, or in all of them."""
         rows = self._every if mask is None else np.flatnonzero(mask)
-        if self._fixed_first:
-            state = self._first
-        else:
-            state = (self._start_reserve.take(rows, self.episode) >= self._first).sum(-1)
+        drawn = None
+        if not self._first.certain:
+            drawn = self._start_reserve.take(rows, self.episode)[:, 0]
+        state = self._first(np.zeros(rows.size, dtype=np.int64), drawn)
         self._state.reshape(-1)[rows] = state
         self._elapsed.reshape(-1)[rows] = 0
         self.episode.reshape(-1)[rows] += 1
-        self._show()
+        self.observation.reshape(self._every.size, -1)[rows] = self._features.take(state, axis=0)
 
     def step(self, action: np.ndarray, active: np.ndarray | None = None) -> Transition:
         """Draw the successor of every slot, or of those of ``active``; int64 ``[R, N]`` actions."""
-        successor = self._successor[self._state, action]
-        if not self._fixed:
-            rows = self._every if active is None else np.flatnonzero(active)
-            uniform = np.zeros((*self._state.shape, 1))
-            uniform.reshape(-1)[rows] = self._reserve.take(rows, self._decision)[:, 0]
-            successor = (uniform >= successor).sum(-1)
-        if self._reward_table.ndim == 2:
-            self._reward[...] = self._reward_table[self._state, action]
+        rows, state, chosen = self._every, self._state.reshape(-1), action.reshape(-1)
+        if active is not None:
+            rows = np.flatnonzero(active)
+            state, chosen = state[rows], chosen[rows]
+        row = self._row.take(chosen)
+        row += state
+        drawn = None if self._dynamics.certain else self._reserve.take(rows, self._decision)[:, 0]
+        successor = self._dynamics(row, drawn)
+        if self._pays_by_successor:
+            row *= self.mdp.states
+            row += successor
+        moved: int | np.ndarray = 1
+        if active is None:
+            self._pay.take(row, out=self._reward.reshape(-1), mode="clip")
+            self._state.reshape(-1)[...] = successor
         else:
-            self._reward[...] = self._reward_table[self._state, action, successor]
-        moved = 1 if active is None else active
-        np.copyto(self._state, successor, where=True if active is None else active)
+            self._reward.reshape(-1)[rows] = self._pay.take(row)
+            self._state.reshape(-1)[rows] = successor
+            moved = active
         self._elapsed += moved
         self._decision += moved
         self._terminal.take(self._state, out=self._terminated, mode="clip")
@@ -132,17 +197,3 @@ class Tabular(Environment):
         self._start_reserve.clear()
         self._reserve.clear()
         self._show()
-
-
-def _inverse(probability: np.ndarray) -> tuple[np.ndarray, bool]:
-    """What turns a uniform number into an outcome, along the last axis.
-
-    Returns:
-        If some row leaves a choice: its cumulative sums, infinite from the last possible outcome
-        on, so that rounding cannot yield an impossible one; and false. Else the outcome, and true.
-    """
-    if (probability.max(-1) == 1.0).all():
-        return probability.argmax(-1), True
-    possible = probability > 0
-    later = np.flip(np.flip(possible, -1).cumsum(-1), -1) - possible
-    return np.where(later > 0, probability.cumsum(-1), np.inf), False

@@ -8,7 +8,7 @@ import torch
 
 from pgx.environments.exact import objective
 from pgx.environments.mdp import MDP
-from pgx.environments.tabular import Tabular
+from pgx.environments.tabular import Outcomes, Tabular
 from pgx.errors import ConfigError
 from pgx.streams import Stream
 
@@ -55,15 +55,44 @@ def test_states_follow_their_probabilities_and_rewards_their_table():
     assert (abs(count / np.maximum(total, 1) - TRANSITION)[:3] <= 4 * error[:3]).all()
 
 
-def test_a_step_inverts_the_cumulative_probabilities():
+def shares(probability: np.ndarray) -> np.ndarray:
+    """What the tables of `Outcomes` make of every row, summed cell by cell: ``[M, S]``."""
+    drawn, width = Outcomes(probability), int((probability > 0).sum(-1).max())
+    found = np.zeros_like(probability)
+    below, pair = drawn._below.reshape(-1, width), drawn._pair.reshape(-1, width, 2)
+    for m, j in np.ndindex(below.shape):
+        found[m, pair[m, j, 0]] += below[m, j] / width
+        found[m, pair[m, j, 1]] += (1 - below[m, j]) / width
+    return found
+
+
+def test_the_tables_hold_the_probabilities():
+    rng = np.random.default_rng(6)
+    some = rng.dirichlet(np.ones(7) / 4, 50) * (rng.random((50, 7)) < 0.6)
+    some[:, 3] += some.sum(-1) == 0
+    some /= some.sum(-1, keepdims=True)
+    for probability in (TRANSITION.reshape(-1, S), some, np.eye(7)[:2] * 0.5 + 0.5 / 7):
+        np.testing.assert_allclose(shares(probability), probability, rtol=0, atol=1e-15)
+
+
+def test_a_step_looks_its_number_up():
+    """u in [0, .5) is the first pair of (.3, .7), and its first .6 the outcome .3."""
+    drawn = Outcomes(np.array([[0.0, 0.3, 0.7], [1.0, 0.0, 0.0]]))
+    uniform = np.array([0.0, 0.299, 0.301, 0.499, 0.5, 0.999])
+    rows = np.zeros(6, dtype=np.int64)
+    assert drawn(rows, uniform).tolist() == [1, 1, 2, 2, 2, 2]
+    assert drawn(rows + 1, uniform).tolist() == [0] * 6
+
+
+def test_a_slots_numbers_are_its_streams():
     env, rng = Tabular([3, 9], N, process()), np.random.default_rng(1)
     env.reset()
     before, action = state(env), rng.integers(0, A, (R, N))
     env.step(action)
     uniform = Stream([3, 9], "dynamics").uniform64(np.zeros((R, N), dtype=np.int64), 1, 1)
-    for r, n in np.ndindex(R, N):
-        cumulative = TRANSITION[before[r, n], action[r, n]].cumsum()
-        assert state(env)[r, n] == np.searchsorted(cumulative, uniform[r, 0, n, 0], side="right")
+    table = Outcomes(TRANSITION.reshape(-1, S))
+    wanted = table((before * A + action).reshape(-1), uniform.reshape(-1)).reshape(R, N)
+    assert np.array_equal(state(env), wanted)
 
 
 def test_rewards_may_depend_on_the_successor():
@@ -88,17 +117,17 @@ def test_the_mean_return_is_the_exact_one():
     assert abs(total.mean() - exact) < 4 * total.std() / np.sqrt(total.size)
 
 
-def test_rounding_cannot_yield_an_impossible_state():
-    """Ten times .1 sums to less than one; a uniform above that sum still finds the last state."""
-    transition = np.zeros((12, 1, 12))
-    transition[:, 0, :10] = 0.1
-    start = [1.0, *[0] * 11]
-    env = Tabular([0], 1, MDP(transition, np.zeros((12, 1)), start, [False] * 12))
-    env._reserve.take = lambda rows, counter: np.full((1, 1), np.nextafter(1.0, 0.0))
-    env.reset()
-    env.step(np.zeros((1, 1), dtype=np.int64))
-    assert 0.1 * np.ones(10).cumsum()[-1] >= 1 > transition[0, 0].cumsum()[9]
-    assert state(env)[0, 0] == 9
+@pytest.mark.parametrize("states", [10, 49, 1000])
+def test_rounding_cannot_yield_an_impossible_state(states):
+    """Shares that are no binary fractions; the last of all uniform numbers, and the first."""
+    probability = np.zeros((1, states + 2))
+    probability[0, 1 : states + 1] = 1 / states
+    drawn = Outcomes(probability)
+    ends = np.array([0.0, np.nextafter(1.0, 0.0)])
+    found = drawn(np.zeros(2, dtype=np.int64), ends)
+    assert ((found >= 1) & (found <= states)).all()
+    pairs = set(drawn._pair.tolist())
+    assert pairs <= set(range(1, states + 1)) and len(pairs) == states
 
 
 def test_where_nothing_is_random_nothing_is_drawn():
