@@ -20,7 +20,7 @@ from pgx.guard import guard
 from pgx.report.command import report, verify
 from pgx.sharing.command import commands as sharing
 from pgx.sweep.command import sweep
-from pgx.usage import TRAIN_HELP
+from pgx.usage import GRADIENTS_HELP, TRAIN_HELP
 
 OutputOption = Annotated[
     Path, typer.Option("--output", metavar="DIR", help="Where runs were written.")
@@ -73,6 +73,17 @@ def train(context: typer.Context) -> int:
 
 
 app.command(cls=Verbatim, add_help_option=False)(sweep)
+
+
+@app.command(cls=Verbatim, add_help_option=False)
+def gradients(context: typer.Context) -> int:
+    """Bias and variance of gradient estimates at one θ, against the truth."""
+    if {"--help", "-h"} & set(context.args):
+        typer.echo(GRADIENTS_HELP, nl=False)
+        return 0
+    from pgx.gradients.command import main as run
+
+    return run(context.args)
 
 
 @app.command()

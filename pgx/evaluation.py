@@ -21,7 +21,7 @@ from pgx.tracking.files import FileTracker
 from pgx.types import EnvSpec
 
 #: What evaluations are played for; each use has seeds of its own, and so streams of its own.
-USES = {"training": 0, "command": 1}
+USES = {"training": 0, "command": 1, "gradients": 2, "reference": 3, "fitting": 4}
 MOST_EPISODES = 100_000  #: of an evaluation, per replica
 HELD = 2**24  #: numbers of a replica's observations that are kept at once
 UNLIMITED = 10_000  #: decisions that an episode without a time limit is taken to have

@@ -62,3 +62,49 @@ Keys
   name, question, prediction, reference, metric, last, seeds, decisions, base, arms, generate,
   exclude, environments; `pgx init` writes one to start from.
 """
+
+GRADIENTS_HELP = """\
+Usage: pgx gradients [OVERRIDES] [OPTIONS]
+
+Measure estimates of ∇J at one θ: bias, variance, signal-to-noise, for each estimator × baseline.
+The truth is exact where the environment knows it, else a long run with an interval of its own.
+
+  pgx gradients environment=corridor policy=categorical_linear estimator.discount=1
+  pgx gradients environment=cartpole --estimators reinforce,reward_to_go --baselines none,value
+  pgx gradients environment=corridor --estimators gae:trace_decay=0,gae --baselines exact_value
+  pgx gradients --from outputs/adhoc/a2c --output gradients   files: tables, numbers, figures
+  pgx gradients environment=corridor --along 5 decisions=50000   train, and measure on the way
+
+Options
+  --estimators A,B  of conf/estimator, with changes as in gae:trace_decay=0.5; without it,
+                    reinforce, reward_to_go, td and gae
+  --baselines A,B   of conf/baseline; also exact_value (V by linear algebra, tabular only) and
+                    constant:value=X (without value, J); combinations that do not fit are left out
+  --samples N       episodes at each θ (10,000), rounded up to 100 equal groups
+  --reference N     episodes of the reference run where no truth is known (10 times as many)
+  --fit N           iterations a baseline that learns is fitted for before, at θ (200)
+  --from RUN        θ, environment and policy of a checkpoint; --seeds 0-4 chooses among its seeds
+  --along K         train as pgx train would, and measure at K evenly spaced points of the budget
+                    (0 and the end among them); nothing is recorded
+  --output DIR      gradients.md, .tex, .html, .csv, .json, parameters.csv, batches.csv, and the
+                    variance against batch size as SVG, PDF and PNG
+  --json            print JSON
+  --config-dir D    further configs; ./conf is found anyway
+  --allow-targets M trust classes of this module, in the config of --from
+
+Every estimator is set to estimate ∇J: estimator.horizon=null, time_limit=end,
+discount_weighting=true, no entropy bonus, nothing standardised, and the discount of the config.
+estimator.KEY=VALUE among the overrides, or NAME:KEY=VALUE, says otherwise: what such an update
+then misses of ∇J is shown as its bias. θ are the fresh parameters of every seed; seeds=3 measures
+three, a block each.
+
+Figures (JSON: value, low, high of a 95% interval; null is not defined), with r the reward's unit
+  bias             r      ‖mean − ∇J‖ along the direction one half of the episodes shows, in the
+                          other half; Student t. Holm-adjusted over the command's tests at 5%
+  variance         r²     trace of the covariance of one trajectory's estimate
+  signal_to_noise  1      ‖∇J‖² / variance
+  cosine           1      of the mean to ∇J, without what noise adds to the mean's length
+  per_decision     r²     variance × decisions of a trajectory
+  per_second       r² s   variance × seconds of a trajectory, collecting and estimating
+  parameters              mean, bias (Student t) and variance of each parameter
+"""

@@ -22,7 +22,7 @@ LAYERS = (
     {"estimators"},
     {"rollout", "normalization", "optimizers", "population"},
     {"module", "callbacks", "progress", "checkpoint", "tracking", "allocator", "freeze"}
-    | {"evaluation"},
+    | {"evaluation", "diagnostics"},
     {"train", "sweep", "report", "cli", "records", "tables", "export", "status"}
     | {
         "status_table",
