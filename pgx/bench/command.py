@@ -10,6 +10,8 @@ from typing import Any
 from pgx.bench.contenders import PGX_WORK, StableBaselines3, contenders
 from pgx.bench.rates import LEARNED_RETURN, Measurement, Row, table
 from pgx.bench.startup import Startup, machine, measure
+from pgx.bench.tabular import Rate, lines
+from pgx.bench.tabular import measure as measure_tabular
 
 
 def main(repeats: int, replicas: list[int], decisions: int, as_json: bool) -> int:
@@ -27,14 +29,16 @@ def main(repeats: int, replicas: list[int], decisions: int, as_json: bool) -> in
         for contender in everyone:
             _tell(f"repeat {repeat + 1} of {repeats}: {contender.name}")
             results[contender.name].append(contender.measure(decisions, seed=repeat))
+    _tell("tabular environments")
+    tabular = measure_tabular(repeats)
     _tell("start-up")
     startup = measure(repeats)
     peers = [StableBaselines3("same", threads).name for threads in (1, 2)]
     rows = table(results, peers)
     if as_json:
-        print(json.dumps(report(rows, startup, decisions), indent=2))
+        print(json.dumps(report(rows, tabular, startup, decisions), indent=2))
     else:
-        render(rows, startup, decisions, repeats)
+        render(rows, tabular, startup, decisions, repeats)
     return int(not all(row.learned for row in rows))
 
 
@@ -42,18 +46,23 @@ def _tell(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def report(rows: list[Row], startup: Startup, decisions: int) -> dict[str, Any]:
+def report(
+    rows: list[Row], tabular: list[Rate], startup: Startup, decisions: int
+) -> dict[str, Any]:
     """Everything measured, as plain values."""
     return {
         "machine": machine(),
         "work": list(PGX_WORK),
         "decisions": decisions,
         "rows": [row._asdict() for row in rows],
+        "tabular": [rate._asdict() for rate in tabular],
         **startup._asdict(),
     }
 
 
-def render(rows: list[Row], startup: Startup, decisions: int, repeats: int) -> None:
+def render(
+    rows: list[Row], tabular: list[Rate], startup: Startup, decisions: int, repeats: int
+) -> None:
     """Print the tables."""
     from rich.console import Console
 
@@ -77,6 +86,7 @@ def render(rows: list[Row], startup: Startup, decisions: int, repeats: int) -> N
         "ratio: to the better of the rows of SB3 on the same work\n"
         f"return: mean of the last 100 episodes; learned from {LEARNED_RETURN:.0f} on\n"
     )
+    console.print("\n".join(lines(tabular)) + "\n")
     console.print(f"pgx --help: {_seconds(startup.help_s)}")
     console.print(f"a run of one iteration, start to exit: {_seconds(startup.start_s)}")
     imports = ", ".join(f"{name} {seconds:.2f}" for name, seconds in startup.imports)

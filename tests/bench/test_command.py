@@ -10,6 +10,7 @@ from pgx.bench import command
 from pgx.bench.contenders import StableBaselines3
 from pgx.bench.rates import Measurement
 from pgx.bench.startup import Startup
+from pgx.bench.tabular import Rate
 
 
 class Scripted:
@@ -32,6 +33,8 @@ def prepare(monkeypatch: pytest.MonkeyPatch, final_return: float) -> list[Script
     monkeypatch.setattr(command, "contenders", lambda replicas: everyone)
     startup = Startup([0.2, 0.1, 0.3], [4.0, 5.0, 6.0], [("torch", 1.5)])
     monkeypatch.setattr(command, "measure", lambda repeats: startup)
+    rates = [Rate("corridor", [1e6, 3e6, 2e6], [4e6, 6e6, 5e6])]
+    monkeypatch.setattr(command, "measure_tabular", lambda repeats: rates)
     return everyone
 
 
@@ -46,6 +49,8 @@ def test_figures_are_printed_for_people(
     assert line.split()[2:] == ["120", "100", "–", "500", "4.0", "200"]
     assert "pgx --help: 0.20 s (0.10 – 0.30)" in text
     assert "torch 1.50" in text
+    told = "corridor: 2,000,000 (1,000,000 – 3,000,000); by processor time 5,000,000"
+    assert told in text
 
 
 def test_a_contender_that_did_not_learn_ends_with_1(
@@ -57,3 +62,4 @@ def test_a_contender_that_did_not_learn_ends_with_1(
     assert [row["learned"] for row in found["rows"]] == [False, True]
     assert found["rows"][0]["ratio"] == pytest.approx(4.0)
     assert found["start_s"] == [4.0, 5.0, 6.0]
+    assert found["tabular"][0]["cpu"] == [4e6, 6e6, 5e6]
