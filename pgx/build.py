@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from pgx.baselines.base import BaselineModel
 from pgx.baselines.none import NoBaseline
 from pgx.crowd import crowd_of
+from pgx.diagnostics import GradientDiagnostics
 from pgx.environments.base import Environment
 from pgx.errors import ConfigError, check_choice, check_flag, check_number, suggest
 from pgx.estimators.behaviour_cloning import BehaviourCloning
@@ -52,7 +53,8 @@ def build(config: DictConfig, seeds: Sequence[int]) -> Ingredients:
             baseline.attach(policy)
         normalization = _normalization(config, env, estimator)
         acts = crowd.actor if crowd else _behaviour(config, env, estimator)
-        parts = Ingredients(env, policy, estimator, baseline, optimizer, normalization, acts)
+        found = _diagnostics(config, env, estimator)
+        parts = Ingredients(env, policy, estimator, baseline, optimizer, normalization, acts, found)
         _check_fit(parts, config)
     except BaseException:
         env.close()
@@ -124,6 +126,21 @@ def _normalization(
     return made if made.observations or made.returns else None
 
 
+def _diagnostics(config: DictConfig, env: Environment, estimator: Reinforce) -> GradientDiagnostics:
+    """What is measured beside training."""
+    keys = config.get("diagnostics") or {}  # which configs of earlier versions do not have
+    made = GradientDiagnostics(keys.get("gradient_every"))
+    asked = f"diagnostics.gradient_every={made.every}"
+    if made.every is not None and not getattr(estimator, "scores", True):
+        raise ConfigError(
+            f"{asked}: {option(config, 'estimator')} has no estimate from single trajectories; "
+            "choose null"
+        )
+    if made.every is not None and env.slots < 2:
+        raise ConfigError(f"{asked}: a variance needs environment.slots of at least 2")
+    return made
+
+
 def _behaviour(config: DictConfig, env: Environment, estimator: Reinforce) -> Policy | None:
     """Who acts, if it is not the policy that learns: the expert that is to be copied."""
     if not isinstance(estimator, BehaviourCloning):
@@ -162,7 +179,7 @@ def _check_fit(parts: Ingredients, config: DictConfig) -> None:
         raise ConfigError(f"normalization: {mine} knows the environment as it is; leave it out")
     if parts.behaviour is not None and not isinstance(baseline, NoBaseline):
         raise ConfigError(f"{mine} {theirs}: a copy weighs every row alike; use baseline=none")
-    if estimator.time_limit == "bootstrap" and not baseline.predicts:
+    if estimator.time_limit == "bootstrap" and not baseline.predicts and estimator.scores:
         raise ConfigError(
             f"estimator.time_limit=bootstrap needs baseline=value, not {theirs}: "
             "choose estimator.time_limit=end"

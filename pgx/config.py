@@ -150,8 +150,9 @@ def _check_keys(config: DictConfig, study: str) -> None:
         if key not in KEYS:
             raise ConfigError(f"study.{key} is not a key: {suggest(str(key), KEYS)}")
     _check_mapping(config, "normalization", primary.normalization)
-    default = OmegaConf.load(config_directory() / "wandb" / "default.yaml")
-    _check_mapping(config, "wandb", default)
+    for group in ("wandb", "diagnostics"):
+        default = OmegaConf.load(config_directory() / group / "default.yaml")
+        _check_mapping(config, group, default)
     targets = config.allow_targets
     if not OmegaConf.is_list(targets) or not all(isinstance(name, str) for name in targets):
         raise ConfigError(f"allow_targets={targets}: give a list of modules, such as [my_module]")

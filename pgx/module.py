@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from pgx.axes import replica_sum
 from pgx.baselines.base import BaselineModel
+from pgx.diagnostics import GradientDiagnostics
 from pgx.environments.base import Environment
 from pgx.estimators.finite_difference import FiniteDifference
 from pgx.estimators.reinforce import Reinforce
@@ -53,6 +54,7 @@ class Ingredients:
     optimizer: Callable[..., Any]
     normalization: Normalization | None = None
     behaviour: Policy | None = None  #: who acts, if it is not the policy that learns
+    diagnostics: GradientDiagnostics = field(default_factory=lambda: GradientDiagnostics(None))
 
     @property
     def networks(self) -> list[torch.nn.Module]:
@@ -95,7 +97,7 @@ class PolicyGradient(pl.LightningModule):
         self.estimator, self.tracker = parts.estimator, tracker
         self.normalization, self.rollouts_reused = parts.normalization, rollouts_reused
         streams, horizon = Streams(self.seeds, self.env.slots), self.estimator.horizon
-        actor = parts.behaviour or self.policy
+        actor, self.diagnostics = parts.behaviour or self.policy, parts.diagnostics
         self.collect = Collector(actor, self.env, streams, horizon, self.normalization)
         first = parts.optimizer(self.policy.flat.data)
         self.learners, self.search = [first], first if isinstance(first, Search) else None
@@ -117,14 +119,16 @@ class PolicyGradient(pl.LightningModule):
     def training_step(self, batch: int, batch_idx: int) -> None:
         """One iteration: collect, estimate, update, record."""
         rollout = self.collect(self.alive, self.progress)  # [T, R, N, …]
-        baseline = None
-        for _ in range(self.rollouts_reused):
-            if baseline is None or self.baseline.flat is not None:
-                baseline = self.baseline(rollout)  # value, next_value [T, R, N]
+        baseline = self.baseline(rollout)  # value, next_value [T, R, N]
+        seen = self.diagnostics(self.iteration, self.policy, rollout, self.estimator, baseline)
+        for reuse in range(self.rollouts_reused):
+            if reuse and self.baseline.flat is not None:
+                baseline = self.baseline(rollout)
             estimate = self.estimator(self.policy, rollout, baseline)  # gradient [R, P]
             norm = self.update(estimate, baseline)  # clip and step, per replica; [R]
         self.freeze()  # those that left the finite numbers
-        self.record(rollout, estimate.diagnostics | baseline.diagnostics | self.moved(norm))
+        seen = estimate.diagnostics | baseline.diagnostics | self.moved(norm) | seen
+        self.record(rollout, seen)
 
     @property
     def progress(self) -> Tensor:

@@ -16,7 +16,7 @@ from pgx.errors import ConfigError
 #: Keys that change where, how fast or whether a run is made, but not what it computes.
 NOT_IN_HASH = frozenset(
     (
-        *("seeds", "study", "arm", "output", "tracker", "wandb", "device"),
+        *("seeds", "study", "arm", "output", "tracker", "wandb", "device", "diagnostics"),
         *("resume", "replace", "threads", "allocator", "checkpoint_every", "allow_targets"),
     )
 )

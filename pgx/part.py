@@ -172,6 +172,9 @@ def _load(
         return
     module.load_state(state["module"])
     tracker.load_state_dict(state["tracker"])
+    if line := module.diagnostics.continued(tracker.columns):
+        log.warning(line)
+        console.print(line)
     if evaluations:
         evaluations.load_state_dict(state["evaluations"])
     if not module.env.exact_resume and module.estimator.horizon is not None:

@@ -20,7 +20,7 @@ CONFIGS = sorted((ROOT / "conf").rglob("*.yaml"))
 
 INGREDIENTS = ("environment", "policy", "estimator", "baseline", "optimizer")  #: of an arm
 PRESETS = ("experiment", "study")  #: groups that only choose among ingredients
-BESIDES = ("wandb", "evaluation")  #: groups that say nothing of what is learned
+BESIDES = ("wandb", "evaluation", "diagnostics")  #: groups that say nothing of what is learned
 OPTIONS = [(path.parent.name, path.stem) for path in CONFIGS if path.parent.name in INGREDIENTS]
 EXPERIMENTS = sorted(path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml"))
 SEEDS = (3, 5)
@@ -96,6 +96,7 @@ BESIDE = {
     "table": (f"environment.file={ROOT}/tests/environments/two_rooms.yaml",),
     "mountain_car_continuous": GAUSSIAN,
     "behaviour_cloning": EXPERT,  # the option and the preset
+    "q_learning": ("policy=action_value", "baseline=none"),
     **dict.fromkeys(("utility", "finite_difference"), ("baseline=none",)),
     **dict.fromkeys(("cross_entropy", "genetic", "pattern_search"), ("baseline=none",)),
 }

@@ -173,6 +173,11 @@ class FileTracker:
         self._ring[replica[last], episode[last] % RECENT] = value[last]
 
     @property
+    def columns(self) -> tuple[str, ...] | None:
+        """The diagnostics that a row of metrics has; None before the first row."""
+        return self._names
+
+    @property
     def recent_return(self) -> np.ndarray:
         """float64 ``[R]``, mean return_raw of each replica's last 100 episodes; nan without one."""
         count = np.minimum(self.log.episodes, RECENT)
