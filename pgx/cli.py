@@ -19,6 +19,7 @@ from pgx.atari.command import table
 from pgx.guard import guard
 from pgx.report.command import report, verify
 from pgx.sharing.command import commands as sharing
+from pgx.spinning import spin_briefly
 from pgx.sweep.command import sweep
 from pgx.usage import GRADIENTS_HELP, TRAIN_HELP
 
@@ -234,6 +235,7 @@ def init(
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command and return its exit status."""
+    spin_briefly()
     words = list(arguments) or ["--help"]
     return guard(lambda: app(words, prog_name="pgx", standalone_mode=False))
 

@@ -21,7 +21,7 @@ LAYERS = (
     {"policies", "baselines", "environments"},
     {"estimators"},
     {"rollout", "normalization", "optimizers", "population"},
-    {"module", "callbacks", "progress", "checkpoint", "tracking", "allocator", "freeze"}
+    {"module", "callbacks", "progress", "checkpoint", "tracking", "allocator", "freeze", "spinning"}
     | {"evaluation", "diagnostics"},
     {"train", "sweep", "report", "cli", "records", "tables", "export", "status"}
     | {
