@@ -49,7 +49,7 @@ class Bandit(Tabular):
             check_number("environment.means", mean)
         check_number("environment.noise", noise, least=0.0)
         super().__init__(seeds, slots, bandit(means), id="bandit")
-        self._noise = np.float32(noise)
+        self.reward_noise, self._noise = float(noise), np.float32(noise)
         draws = Stream(self.seeds, "dynamics")  # which no transition needs
         self._luck = Reserve(partial(draws.normal, width=1))
 

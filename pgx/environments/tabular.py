@@ -90,7 +90,12 @@ class Tabular(Environment):
 
     Raises:
         ConfigError: if ``max_steps`` is below 1.
+
+    Attributes:
+        reward_noise: standard deviation of the Gaussian that is added to the table's rewards.
     """
+
+    reward_noise: float = 0.0
 
     def __init__(
         self,

@@ -24,7 +24,7 @@ _NUMBERS = {"--samples": (200, MOST), "--reference": (200, MOST), "--fit": (0, 1
 _NUMBERS |= {"--along": (2, 1000)}
 _OWN = ("--estimators", "--baselines", "--from", "--seeds", "--output")
 _TEXTS = (*_OWN, "--config-dir", "--allow-targets")
-_SWITCHES = ("--json",)
+_SWITCHES = ("--json", "--exact")
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,7 @@ class Asked:
         seeds: of that run, such as ``0-4``; None is all.
         output: where files go; None writes none.
         as_json: whether to print JSON.
+        exact: whether nothing is sampled, where trajectories are few or equations known.
         allowed: import paths that a run's config may name.
     """
 
@@ -71,6 +72,7 @@ class Asked:
     seeds: str | None = None
     output: Path | None = None
     as_json: bool = False
+    exact: bool = False
     allowed: tuple[str, ...] = field(default=())
 
     @property
@@ -127,6 +129,8 @@ def _checked(
         raise ConfigError("--along trains from fresh parameters: leave --from out")
     if run is None and "--seeds" in found:
         raise ConfigError("--seeds chooses among a run's: write seeds=…, or add --from RUN")
+    if "--exact" in found and (sampled := {"--samples", "--reference"} & found.keys()):
+        raise ConfigError(f"{min(sampled)}: --exact samples no episodes; leave it out")
     output = found.get("--output")
     return Asked(
         overrides,
@@ -141,6 +145,7 @@ def _checked(
         found.get("--seeds"),
         None if output is None else Path(output),
         "--json" in found,
+        "--exact" in found,
         allowed,
     )
 

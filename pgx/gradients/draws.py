@@ -62,7 +62,7 @@ def _of_batches(arm: Arm, rollout: Rollout, seen: Rollout) -> Baseline:
 def predicted(critic: Critic, rollout: Rollout) -> Baseline:
     """A critic's values of the rows that exist, without the gradient that it would learn by."""
     net, mask = critic.net.frozen(), rollout.mask
-    value, after = torch.zeros((2, *mask.shape))
+    value, after = torch.zeros((2, *mask.shape), dtype=rollout.reward.dtype)
     value[mask] = net(rollout.observation[mask].flatten(1).unsqueeze(0))[0, :, 0]
     after[:-1] = torch.where(rollout.ended[:-1], 0.0, value[1:])
     needed = rollout.truncated & ~rollout.terminated & mask
