@@ -47,6 +47,22 @@ MISTAKES = {
         "CartPole-v1 has no exact answer",
         "environment=corridor",
     ),
+    "a process that is not there": (
+        "environment=table environment.file=rooms.yaml",
+        "environment.file=rooms.yaml",
+        "there is no such file",
+    ),
+    "a process without a file": ("environment=table", "environment.file", "=VALUE"),
+    "a map without a goal": (
+        "environment=gridworld environment.map=['S..']",
+        "environment.map",
+        "at least one G",
+    ),
+    "three actions for a clamp": (
+        "environment=bandit policy=clamp",
+        "clamp needs two discrete actions",
+        "environment=two_action",
+    ),
     "a best constant of one rollout": (
         "estimator=reinforce baseline=optimal environment.slots=1",
         "environment.slots=1",

@@ -11,6 +11,7 @@ import torch
 from pgx.environments.corridor import LEFT, RIGHT, Corridor, corridor
 from pgx.environments.exact import gradient, objective, state_value, visits
 from pgx.errors import ConfigError
+from pgx.policies.categorical_linear import CategoricalLinear
 
 BEST = 2 - math.sqrt(2)
 
@@ -43,6 +44,29 @@ def test_exact_figures_of_the_table(p, values, seen, slope):
     (grad,) = gradient(mdp, logits.softmax(-1).expand(4, 2), 1.0, [logits])
     assert grad[RIGHT].item() == pytest.approx(slope, abs=1e-6)
     assert grad[LEFT].item() == pytest.approx(-slope, abs=1e-6)
+
+
+@pytest.mark.parametrize(("p", "values", "seen", "slope"), TABLE)
+@pytest.mark.parametrize("max_steps", [None, 10_000])
+def test_the_environment_says_the_same_of_a_policy(p, values, seen, slope, max_steps):
+    """Of the float32 parameters as they are; 10,000 decisions are as good as no limit."""
+    env = Corridor([0, 7, 2], 4, max_steps)
+    policy = CategoricalLinear(env.spec, env.seeds, [math.log(1 - p), math.log(p)])
+    found = env.objective(policy, 1.0)
+    exact = -2 * (2 - p) / (p * (1 - p))
+    assert found.dtype == torch.float64
+    assert found.tolist() == pytest.approx([exact] * 3, rel=2e-6)
+    (grad,) = torch.autograd.grad(found.sum(), policy.flat)
+    bias = policy.net.layers(grad)[0][1][:, 0]
+    for row in bias.tolist():
+        assert row == pytest.approx([-slope, slope], rel=2e-6, abs=1e-5)
+
+
+def test_a_short_limit_counts_no_more_than_its_decisions():
+    env = Corridor([0], 1, max_steps=2)  # the end is three decisions away
+    policy = CategoricalLinear(env.spec, [0], None)
+    assert env.objective(policy, 1.0).item() == -2.0
+    assert env.objective(policy, 0.5).item() == -1.5
 
 
 def test_the_best_policy_is_stochastic():

@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 import torch
 
+from pgx.baselines.none import NoBaseline
+from pgx.build import build
+from pgx.config import compose_config
 from pgx.environments.two_action import TwoAction
 from pgx.errors import ConfigError
 from pgx.estimators.trajectories import trajectory_gradients
+from pgx.module import PolicyGradient
 from pgx.policies.clamp import Clamp
 from pgx.rollout import Collector
 from pgx.streams import Streams
@@ -96,8 +100,6 @@ def test_sampled_gradients_take_just_those_two_values():
     torch.testing.assert_close(found, torch.where(left, 15.0, -2.5))
     assert abs(left.float().mean() - 0.2) < 4 * 0.4 / (400 * R) ** 0.5
     estimate = reinforce()
-    from pgx.baselines.none import NoBaseline
-
     mean = estimate(policy, rollout, NoBaseline(env.spec, SEEDS)(rollout)).gradient
     torch.testing.assert_close(mean[:, policy.free][:, 0], found.mean(1), rtol=1e-5, atol=1e-5)
     assert (mean[:, ~policy.free] == 0).all()
@@ -183,3 +185,32 @@ def test_a_replica_alone_equals_itself_among_others():
         alone = clamp(theta).actor()(rows[r : r + 1], drawn[r : r + 1])
         for one, many in zip(alone, among, strict=True):
             assert np.array_equal(one[0], many[r])
+
+
+@pytest.mark.parametrize("project", [True, False])
+def test_training_projects_after_every_step_if_asked(project):
+    """Steps that are far too long: with projection θ stays in [0, 1], without it leaves and stays.
+
+    The reward of left is 1 and of right −1, so that either estimate pulls θ up.
+    """
+    words = ["environment=two_action", "environment.rewards=[1,-1]", "policy=clamp"]
+    words += ["estimator=reward_to_go", "baseline=none", "optimizer=sgd"]
+    words += ["optimizer.learning_rate=5", f"policy.project={str(project).lower()}"]
+    config = compose_config(words)
+    module = PolicyGradient(build(config, SEEDS), SEEDS, 10**6, None, Silent())
+    seen = []
+    for step in range(4):
+        module.training_step(step, step)
+        seen.append(module.policy.flat[:, module.policy.free].flatten().clone())
+    theta = torch.stack(seen)
+    if project:
+        assert (theta == 1.0).all() and module.alive.all()
+    else:
+        assert (theta > 1.0).all() and (theta[1:] == theta[0]).all()
+
+
+class Silent:
+    """A tracker that keeps nothing."""
+
+    def record(self, *row) -> None:
+        assert len(row) == 6
