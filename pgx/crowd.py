@@ -67,7 +67,8 @@ def crowd_of(
     """
     flat, (acts, mine, theirs) = policy.flat.data, names
     if not policy.likelihood and getattr(estimator, "likelihood", True):
-        raise ConfigError(f"{acts} {mine}: it has no likelihood; use {INSTEAD}")
+        works = "estimator=q_learning" if policy.action_values else INSTEAD
+        raise ConfigError(f"{acts} {mine}: it has no likelihood; use {works}")
     searches = isinstance(optimizer(flat.new_zeros(1, 64)), Search)
     if searches:
         optimizer = partial(optimizer, seeds=tuple(seeds), free=policy.free)

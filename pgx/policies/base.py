@@ -38,6 +38,7 @@ class Policy(nn.Module, ABC):
     outputs: int
     noise_words: int
     likelihood = True  #: whether it has log π and a score; deterministic policies have none
+    action_values = False  #: whether its outputs are Q(s, a)
     sees_raw = False  #: whether its actor takes observations as they are, before normalisation
 
     def __init__(self, spec: EnvSpec, seeds: Sequence[int]) -> None:
