@@ -88,6 +88,9 @@ Options
                     (0 and the end among them); nothing is recorded
   --output DIR      gradients.md, .tex, .html, .csv, .json, parameters.csv, batches.csv, and the
                     variance against batch size as SVG, PDF and PNG
+  --exact           sample nothing: mean and variance over all trajectories where they are few,
+                    else by linear equations for reinforce, reward_to_go, td, n_step and gae;
+                    tabular environments only. No intervals, no figure
   --json            print JSON
   --config-dir D    further configs; ./conf is found anyway
   --allow-targets M trust classes of this module, in the config of --from

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from pgx.build import build, check_machine
 from pgx.callbacks import Terminal
 from pgx.config import compose_config
 from pgx.errors import ConfigError
-from pgx.gradients import figure
+from pgx.gradients import figure, table, unsampled, unsampled_table
 from pgx.gradients.asked import Asked, parse
 from pgx.gradients.measure import Measured, check, measure
 from pgx.gradients.record import record
-from pgx.gradients.table import curves, data, parameters, render, sheet
 from pgx.gradients.theta import Theta, along, fresh, from_run
 from pgx.gradients.verdicts import judge
 from pgx.names import check_sweep, parse_seeds
@@ -39,18 +38,20 @@ def main(arguments: Sequence[str]) -> int:
     asked = parse(arguments)
     if asked.output is not None:
         figure.check_installed()
-        _check_output(asked.output)
     torch.set_num_threads(1)  # sums of another number of threads may differ in their last bit
     config, thetas = where(asked)
-    measured = [_measured(config, asked, theta, len(thetas)) for theta in thetas]
-    found = record(config, asked, measured, judge(measured))
+    if asked.exact:
+        found, shown = unsampled.record(config, asked, thetas), unsampled_table
+    else:
+        measured = [_measured(config, asked, theta, len(thetas)) for theta in thetas]
+        found, shown = record(config, asked, measured, judge(measured)), table
     if asked.output is not None:
         found["files"] = [str(path) for path in write(found, asked.output)]
     if asked.as_json:
         print(json.dumps(found, indent=2, ensure_ascii=False))
         return 0
     console = Terminal()
-    render(found, console)
+    shown.render(found, console)
     for path in found.get("files", ()):
         console.print(path, markup=False, highlight=False, soft_wrap=True)
     return 0
@@ -68,7 +69,8 @@ def where(asked: Asked) -> tuple[DictConfig, list[Theta]]:
         check_sweep(asked.overrides)
         config = compose_config(asked.overrides, asked.directories)
         thetas = []
-    check_machine(config)
+    output = {} if asked.output is None else {"output": str(asked.output)}
+    check_machine(cast(DictConfig, OmegaConf.merge(config, output)))
     if config.device != "cpu":
         raise ConfigError(f"device={config.device}: gradients are measured on the CPU; leave it")
     if thetas:
@@ -94,11 +96,16 @@ def _measured(config: DictConfig, asked: Asked, theta: Theta, count: int) -> Mea
 
 def write(found: dict[str, object], directory: Path) -> list[Path]:
     """The tables, the numbers and the figures as files, each whole or not at all."""
-    texts = {f"gradients.{end}": FORMATS[kind](sheet(found)) for kind, end in SUFFIXES.items()}
-    for name, made in (("gradients", data), ("parameters", parameters), ("batches", curves)):
-        texts[f"{name}.csv"] = FORMATS["csv"](made(found))
+    sampled = not found.get("exact")
+    made = table if sampled else unsampled_table
+    sheet = made.sheet(found)
+    texts = {f"gradients.{end}": FORMATS[kind](sheet) for kind, end in SUFFIXES.items()}
+    sheets = {"gradients": made.data(found), "parameters": made.parameters(found)}
+    for name, rows in (sheets | ({"batches": table.curves(found)} if sampled else {})).items():
+        texts[f"{name}.csv"] = FORMATS["csv"](rows)
     texts["gradients.json"] = json.dumps(found, indent=2, ensure_ascii=False) + "\n"
-    contents = {name: text.encode() for name, text in texts.items()} | figure.files(found)
+    contents = {name: text.encode() for name, text in texts.items()}
+    contents |= figure.files(found) if sampled else {}
     directory.mkdir(parents=True, exist_ok=True)
     written = []
     for name, content in contents.items():
@@ -106,11 +113,3 @@ def write(found: dict[str, object], directory: Path) -> list[Path]:
         with replacing(written[-1]) as file:
             file.write(content)
     return written
-
-
-def _check_output(path: Path) -> None:
-    existing = path
-    while not existing.exists() and existing != existing.parent:
-        existing = existing.parent
-    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-        raise ConfigError(f"--output={path}: {existing} cannot be written to; choose another")

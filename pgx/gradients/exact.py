@@ -70,7 +70,7 @@ def exact_moments(env: Environment, arm: Arm) -> ExactMoments | str:
         return _enumerated(wide, listing)
     except TooMany as error:
         reason = str(error)
-    if arm.unit > 1:
+    if arm.unit > 1 and not arm.baseline.per_parameter:
         return f"it compares trajectories, and {reason}"
     try:
         return _by_equations(mdp, wide, chosen, limit)

@@ -22,8 +22,8 @@ def render(found: dict[str, Any], console: Console) -> None:
     from rich.text import Text
 
     for point in found["points"]:
-        _line(point["heading"], console, "bold")
-        _line(point["truth"]["said"], console)
+        line(point["heading"], console, "bold")
+        line(point["truth"]["said"], console)
         table = plain_table(*HEAD)
         for place in (2, 4, 5, 6, 7, 8):
             table.columns[place].justify = "right"
@@ -33,10 +33,11 @@ def render(found: dict[str, Any], console: Console) -> None:
             table.add_row(*words)
         show(table, console)
     for note in found["notes"]:
-        _line(note, console, "dim")
+        line(note, console, "dim")
 
 
-def _line(text: str, console: Console, style: str = "") -> None:
+def line(text: str, console: Console, style: str = "") -> None:
+    """Print one line, however long."""
     shown = printable(text, console)
     console.print(shown, style=style, markup=False, highlight=False, soft_wrap=True)
 

@@ -14,6 +14,7 @@ from pgx.gradients.asked import Asked
 from pgx.gradients.measure import Measured
 from pgx.gradients.moments import GROUPS
 from pgx.gradients.statistics import reference_norm
+from pgx.gradients.truth import Truth
 from pgx.gradients.yardsticks import YARDSTICKS
 
 
@@ -39,15 +40,20 @@ def truth_line(one: Measured) -> str:
     """What estimates are held against."""
     truth = one.truth
     if truth.exact:
-        length = float(np.linalg.norm(truth.gradient))
-        value = "" if truth.objective is None else f"J = {short(truth.objective)}, "
-        return f"truth: exact, {value}‖∇J‖ = {short(length)}"
+        return truth_words(truth)
     norm = reference_norm(truth)
     ends = f" [{short(norm.low)}, {short(norm.high)}]" if norm.low is not None else ""
     return (
         f"truth: {truth.why}, so the mean of reward_to_go × none over {one.reference:,} further "
         f"episodes; ‖∇J‖² = {short(norm.value)}{ends}; bias and cosine allow for its error"
     )
+
+
+def truth_words(truth: Truth) -> str:
+    """The truth where it is exact."""
+    length = float(np.linalg.norm(truth.gradient))
+    value = "" if truth.objective is None else f"J = {short(truth.objective)}, "
+    return f"truth: exact, {value}‖∇J‖ = {short(length)}"
 
 
 def notes(config: DictConfig, asked: Asked, measured: Sequence[Measured]) -> list[str]:
