@@ -131,7 +131,7 @@ def cartpole(*words: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_the_published_climb_on_cartpole():
-    """Published: 50, 109, 212 and 500; without noise about 30% of the seeds come to a halt early."""
+    """Published: 50, 109, 212 and 500; without noise about 30% of the seeds narrow too early."""
     medians, after = cartpole("optimizer.extra_std=0.0")
     published = np.array([50.0, 109.0, 212.0, 500.0])
     assert (medians > 0.6 * published).all()
