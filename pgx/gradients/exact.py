@@ -157,7 +157,7 @@ def _by_equations(mdp: MDP, arm: Arm, chosen: Tensor, limit: int | None) -> Exac
             for one in polynomials
         ]
 
-    tables = _tables(mdp, arm, limit is not None)
+    tables = _tables(mdp, arm, chosen, limit is not None)
     if arm.baseline.per_parameter:
         over, under = (
             mean(part, part.estimate)[0] for part in best_constant_of(arm.estimator, tables)
@@ -177,11 +177,11 @@ def _lasts(mdp: MDP, chosen: Tensor, limit: int) -> float:
     return float(mdp.start @ torch.linalg.matrix_power(between, limit).sum(-1))
 
 
-def _tables(mdp: MDP, arm: Arm, truncates: bool) -> Tables:
+def _tables(mdp: MDP, arm: Arm, chosen: Tensor, truncates: bool) -> Tables:
     """What every decision brings, and what the baseline says of every state."""
     every = _decisions(mdp)
     score = trajectory_gradients(arm.policy, every, torch.ones_like(every.reward))[0]
-    score = score[:, arm.policy.free]
+    score = score[:, arm.policy.free].where(chosen.reshape(-1, 1) > 0, 0.0)  # not of what is not
     score = score.unflatten(0, (mdp.states, mdp.actions)).movedim(-1, 0).unsqueeze(-1)
     if arm.baseline.per_parameter:
         value = torch.zeros(mdp.states, dtype=torch.float64)

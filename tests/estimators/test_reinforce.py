@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -227,3 +228,21 @@ def test_one_episode_by_hand():
     assert math.isclose(float(found[-1]), 0.5 * (0.5 - 0.5 + 0.5))
     other = estimate(policy, rollout, reinforce(discount=1.0), no_baseline(aliased, (0,)))[0]
     assert math.isclose(float(other[-1]), 1.0 * 0.5)
+
+
+def test_the_entropy_regularised_bandit():
+    """π ∝ exp(R/τ) is where the gradient of E[R] + τ H is 0; the value is τ logsumexp(R/τ)."""
+    rewards, temperature = torch.tensor([1.0, -2.0, 3.0]), 0.5
+    mdp, estimator = bandit(1.0, -2.0, 3.0), reinforce(entropy_coefficient=temperature)
+    each = every_outcome(mdp, [[1, 1, 1]] * 2, 1)  # an episode for each action
+    found = {}
+    for name, logits in (("best", rewards / temperature), ("even", torch.zeros(3))):
+        policy = linear_policy(mdp, (0,), logits[None])
+        chance = policy.probabilities(policy(torch.ones(1, 64, 1)))[0, 0].detach()
+        weighted = replace(each, reward=3 * chance * each.reward)  # a mean over N is E over π
+        gradient = estimate(policy, weighted, estimator, no_baseline(mdp, (0,)))[0]
+        entropy = policy.entropy(policy(torch.ones(1, 64, 1)))[0, 0].item()
+        found[name] = (gradient.norm(), (chance @ rewards).item() + temperature * entropy)
+    assert found["best"][0] < 1e-6 < 0.1 < found["even"][0]
+    assert found["best"][1] == pytest.approx(3.00909726, abs=1e-6)
+    assert found["even"][1] < found["best"][1]
