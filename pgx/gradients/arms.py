@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from pgx.baselines.base import BaselineModel
 from pgx.build import build, option
-from pgx.config import compose_config
+from pgx.config import check_targets, compose_config
 from pgx.errors import ConfigError, check_number, suggest
 from pgx.estimators.reinforce import Reinforce
 from pgx.gradients.asked import Asked, Choice
@@ -114,7 +115,8 @@ def _estimator(config: DictConfig, asked: Asked, choice: Choice) -> DictConfig:
     for key, value in {**OF_THE_OBJECTIVE, "discount": discount_of(config)}.items():
         if key in node:
             node[key] = value
-    for key, value in [*_typed(asked, "estimator"), *choice.changes]:
+    typed = [pair for pair in _typed(asked, "estimator") if not _of_training(asked, pair[0])]
+    for key, value in [*typed, *choice.changes]:
         if key in node or (key, value) in choice.changes:
             _set(node, "--estimators", choice, key, value)
     if node.get("horizon") is not None:
@@ -140,17 +142,29 @@ def _baseline(config: DictConfig, asked: Asked, choice: Choice) -> DictConfig | 
 
 def _node(config: DictConfig, asked: Asked, group: str, name: str) -> DictConfig:
     """A copy of the config's own option if it is this one, else of the option's file."""
-    own = config[group]
-    if option(config, group) == f"{group}={name}":
-        node: DictConfig = copy.deepcopy(own)
-    else:
+    node = config[group] if option(config, group) == f"{group}={name}" else None
+    if node is None:
+        node = _plain_file(asked, group, name)
+    if node is None:
         try:
-            node = copy.deepcopy(compose_config([f"{group}={name}"], asked.directories)[group])
+            node = compose_config([f"{group}={name}"], asked.directories)[group]
         except ConfigError as error:
             known = f"; or {', '.join(YARDSTICKS)}" if group == "baseline" else ""
             raise ConfigError(f"--{group}s: {error}{known}") from error
+    node = copy.deepcopy(node)
     OmegaConf.set_struct(node, False)
+    named = {"_target_": node.get("_target_")}  # without interpolations, which have no root here
+    check_targets(OmegaConf.create({"allow_targets": config.allow_targets, group: named}))
     return node
+
+
+def _plain_file(asked: Asked, group: str, name: str) -> DictConfig | None:
+    """The option's file, if it is one of pgx's: there is nothing in it to compose."""
+    path = config_directory() / group / f"{name}.yaml"
+    if not re.fullmatch(r"\w+", name) or not path.is_file():
+        return None
+    node = OmegaConf.load(path)
+    return node if isinstance(node, DictConfig) else None
 
 
 def _typed(asked: Asked, group: str) -> Iterator[tuple[str, Any]]:
@@ -159,6 +173,11 @@ def _typed(asked: Asked, group: str) -> Iterator[tuple[str, Any]]:
         key = str(one.key_or_group)
         if key.startswith(f"{group}.") and not one.is_delete():
             yield key.removeprefix(f"{group}."), one.value()
+
+
+def _of_training(asked: Asked, key: str) -> bool:
+    """Whether a typed key says how to train on the way, not what to measure."""
+    return asked.along is not None and key.split(".")[0] in ("horizon", "entropy_coefficient")
 
 
 def _set(node: DictConfig, flag: str, choice: Choice, key: str, value: Any) -> None:

@@ -88,17 +88,14 @@ def _coupled(measured: Sequence[Measured]) -> Iterator[str]:
 
 
 def _fitted(config: DictConfig, asked: Asked, measured: Sequence[Measured]) -> Iterator[str]:
-    seen = {
-        row.baseline: row.explained
-        for one in measured
-        for row in one.rows
-        if row.explained is not None
-    }
+    seen: dict[str, list[int]] = {}
+    for row in (row for one in measured for row in one.rows if row.explained is not None):
+        seen.setdefault(row.baseline, []).append(round(100 * (row.explained or 0.0)))
     for name, explained in seen.items():
+        span = " to ".join(str(end) for end in dict.fromkeys((min(explained), max(explained))))
         yield (
             f"{name}: fitted at θ for {asked.fit:,} iterations of {config.environment.slots} "
-            f"episodes that are measured nowhere; explains {100 * explained:.0f}% of the variance "
-            "of the return"
+            f"episodes that are measured nowhere; explains {span}% of the variance of the return"
         )
     yardsticks = {row.baseline.split(":")[0] for one in measured for row in one.rows}
     if named := sorted(yardsticks & set(YARDSTICKS)):
