@@ -10,9 +10,10 @@ from torch import Tensor
 
 from pgx.axes import replica_sum
 from pgx.errors import check_number
+from pgx.tracking.episodes import SPARSE
 from pgx.types import Baseline, Rollout, ScoreFunction
 
-COLUMNS = ("gradient_variance", "gradient_snr")  #: of the rows of metrics, if there are any
+COLUMNS = SPARSE  #: of the rows of metrics, if there are any
 
 
 class Trajectories(Protocol):

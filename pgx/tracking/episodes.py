@@ -27,6 +27,9 @@ EPISODE_ROW = {
 #: of a row of metrics; the diagnostics follow, float64 each
 METRIC_ROW = {"seed": "int64", "iteration": "int64", "decisions": "int64", "wall_s": "float64"}
 
+#: diagnostics that only some iterations measure, NaN in the others; not in every run
+SPARSE = ("gradient_variance", "gradient_snr")
+
 #: of an episode of an evaluation; ``decisions`` are those of training that came before it
 EVALUATION_ROW = {
     "seed": "int64",

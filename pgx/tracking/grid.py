@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pgx.tracking.episodes import RECENT
+from pgx.tracking.episodes import RECENT, SPARSE
 
 MOST_POINTS = 1000  #: per replica
 
@@ -31,7 +31,8 @@ class Grid:
     decisions past the budget belong to the last cell. It holds the cell's last row of metrics, the
     mean return and length of the episodes that ended since the previous point, the number of all
     episodes so far and the mean return of the last 100 of them, and the mean return and length of
-    the latest evaluation since the previous point. A cell without a row has no point.
+    the latest evaluation since the previous point. Diagnostics that only some iterations measure
+    are those of the cell's last measurement. A cell without a row has no point.
 
     Args:
         budget: decisions of the replica.
@@ -69,14 +70,19 @@ class Grid:
         decisions = self._metrics["decisions"]
         cell = np.minimum((decisions - 1) // self.width, self._last)
         rows = np.flatnonzero(np.append(cell[1:] != cell[:-1], ended and len(cell) > 0))
-        for row in rows:
-            yield Point(int(cell[row]), self._values(row))
+        for first, row in zip([0, *(rows[:-1] + 1)], rows, strict=False):
+            yield Point(int(cell[row]), self._values(first, row))
         kept = rows[-1] + 1 if len(rows) else 0
         self._metrics = {name: column[kept:] for name, column in self._metrics.items()}
 
-    def _values(self, row: int) -> dict[str, Any]:
+    def _values(self, first: int, row: int) -> dict[str, Any]:
         values = {name: column[row].item() for name, column in self._metrics.items()}
         del values["seed"]
+        for name in SPARSE:
+            seen = self._metrics.get(name, np.empty(0))[first : row + 1]
+            known = seen[np.isfinite(seen)]
+            if len(known):
+                values[name] = float(known[-1])
         if self._episodes:
             ended, self._episodes = _cut(self._episodes, values["decisions"])
             count = len(ended["decisions"])

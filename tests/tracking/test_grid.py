@@ -66,6 +66,17 @@ def test_points_worked_by_hand() -> None:
     assert list(grid.points(ended=True)) == []
 
 
+def test_what_few_iterations_measure_is_the_cells_last_measurement() -> None:
+    """Cells of 4 decisions: measured at 1 and 3, at 5, and not at all; a loss may be NaN."""
+    grid = Grid(12, 3)
+    nan = np.nan
+    measured = {"gradient_variance": np.array([1.0, nan, 3.0, nan, 5.0, nan, nan])}
+    grid.add(metrics([1, 2, 3, 4, 5, 8, 12], [nan] * 7) | measured, {})
+    values = [point.values for point in grid.points(ended=True)]
+    assert [one["gradient_variance"] for one in values] == pytest.approx([3, 5, nan], nan_ok=True)
+    assert all(np.isnan(one["loss"]) for one in values)
+
+
 @pytest.mark.parametrize("points", [1, 2, 7, 500, 1000])
 @pytest.mark.parametrize("step", [1, 3, 40, 1024])
 def test_never_more_points_than_asked_for_and_the_last_row_is_one(points: int, step: int) -> None:
