@@ -76,11 +76,14 @@ class Regulator(Environment):
     def step(self, action: np.ndarray, active: np.ndarray | None = None) -> Transition:
         """Move every slot, or those of ``active``, by float32 ``[R, N, 1]`` actions."""
         rows = self._every if active is None else np.flatnonzero(active)
-        np.multiply(self._state, self._state, out=self._reward)
-        np.negative(self._reward, out=self._reward)
         drawn = self._disturbances.take(rows, self._decision)[:, 0]
         state = self._state.reshape(-1)
-        state[rows] += action.reshape(-1)[rows] + np.float32(NOISE) * drawn
+        with np.errstate(
+            over="ignore", invalid="ignore"
+        ):  # a policy that diverges goes to infinity
+            np.multiply(self._state, self._state, out=self._reward)
+            np.negative(self._reward, out=self._reward)
+            state[rows] += action.reshape(-1)[rows] + np.float32(NOISE) * drawn
         self._elapsed.reshape(-1)[rows] += 1
         self._decision.reshape(-1)[rows] += 1
         np.greater_equal(self._elapsed, self._limit, out=self._truncated)
