@@ -43,8 +43,11 @@ class Outcomes:
         self._below = np.concatenate([threshold for threshold, _ in cells])
         self._pair = np.concatenate([pair for _, pair in cells]).reshape(-1)
 
-    def __call__(self, row: np.ndarray, uniform: np.ndarray | None) -> np.ndarray:
-        """int64 ``[B]`` rows and float64 ``[B]`` numbers on [0, 1) to int64 ``[B]`` outcomes."""
+    def __call__(self, row: np.ndarray | int, uniform: np.ndarray | None) -> np.ndarray:
+        """int64 ``[B]`` rows and float64 ``[B]`` numbers on [0, 1) to int64 ``[B]`` outcomes.
+
+        Nothing need be drawn where all is certain. One row may stand for all.
+        """
         if uniform is None:
             return self._only.take(row)
         place = uniform * self._width
@@ -137,15 +140,16 @@ class Tabular(Environment):
 
     def reset(self, mask: np.ndarray | None = None) -> None:
         """Begin the next episode in the slots of ``mask``, or in all of them."""
-        rows = self._every if mask is None else np.flatnonzero(mask)
+        if mask is None:
+            mask = np.ones(self.episode.shape, dtype=bool)
+        rows = self._every[mask.reshape(-1)]
         drawn = None
         if not self._first.certain:
             drawn = self._start_reserve.take(rows, self.episode)[:, 0]
-        state = self._first(np.zeros(rows.size, dtype=np.int64), drawn)
-        self._state.reshape(-1)[rows] = state
-        self._elapsed.reshape(-1)[rows] = 0
-        self.episode.reshape(-1)[rows] += 1
-        self.observation.reshape(self._every.size, -1)[rows] = self._features.take(state, axis=0)
+        self._state.put(rows, self._first(0, drawn))
+        np.copyto(self._elapsed, 0, where=mask)
+        self.episode += mask
+        self._show()
 
     def step(self, action: np.ndarray, active: np.ndarray | None = None) -> Transition:
         """Draw the successor of every slot, or of those of ``active``; int64 ``[R, N]`` actions."""
