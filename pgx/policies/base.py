@@ -73,7 +73,10 @@ class Policy(nn.Module, ABC):
             float64 ``[R, B, K]``, with a graph that leads to `flat`.
         """
         tensors = dict(self.named_parameters()) | dict(self.named_buffers())
-        wide = {n: t.to("cpu", torch.float64) for n, t in tensors.items() if t.is_floating_point()}
+        wide = {
+            name: tensor.to("cpu", torch.float64 if tensor.is_floating_point() else tensor.dtype)
+            for name, tensor in tensors.items()
+        }
         outputs: Tensor = functional_call(self, wide, (rows,), tie_weights=False)
         return outputs
 
