@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pgx.errors import ConfigError
 
-_TOLERANCE = 1e-9  #: by which probabilities may miss a sum of one
+TOLERANCE = 1e-9  #: by which probabilities may miss a sum of one
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +86,7 @@ class MDP:
         for name in ("transition", "start"):
             table = getattr(self, name)
             total, low = table.sum(-1), table.amin(-1)
-            off = ~((total - 1).abs() <= _TOLERANCE)
+            off = ~((total - 1).abs() <= TOLERANCE)
             for wrong, text in ((off, "sums to {0:g}, not 1"), (low < 0, "has probability {1:g}")):
                 if wrong.any():
                     place = tuple(wrong.nonzero()[0].tolist())

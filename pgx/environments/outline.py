@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pgx.environments.mdp import MDP
+from pgx.environments.mdp import MDP, TOLERANCE
 from pgx.errors import ConfigError, check_number, suggest
 
 NEEDED = ("states", "actions", "start", "terminal", "transition", "reward")
@@ -70,12 +70,11 @@ class Outline:
             return found
         for name, share in value.items():
             found[self.number(where, name, self.states)] = self.value(f"{where}.{name}", share)
-        if (found < 0).any() or abs(found.sum() - 1.0) > 1e-9:
-            raise ConfigError(
-                f"{self.place}: {where}: the probabilities sum to {found.sum():g}, not 1"
-                if (found >= 0).all()
-                else f"{self.place}: {where}: a probability is negative"
-            )
+        if (found < 0).any():
+            raise ConfigError(f"{self.place}: {where}: a probability is negative")
+        if abs(found.sum() - 1.0) > TOLERANCE:
+            total = f"{found.sum():g}"
+            raise ConfigError(f"{self.place}: {where}: the probabilities sum to {total}, not 1")
         return found
 
     def section(self, key: str, allowed: Mapping[Any, int], tree: Any) -> Mapping[Any, Any]:
