@@ -36,6 +36,9 @@ ESTIMATORS = ("reinforce", "reward_to_go", "td", "gae")  #: without ``--estimato
 BASELINES = ("none", "leave_one_out", "value")  #: without ``--baselines``; and exact_value
 
 
+Kind = tuple[str, float, str, str | None]
+
+
 @dataclass
 class Arm:
     """An estimator with a baseline, at one θ.
@@ -62,9 +65,11 @@ class Arm:
     def label(self) -> str:
         return f"{self.estimator_label} × {self.baseline_label}"
 
-    def coupled_in(self, batch: int) -> int:
-        """The draw's trajectories if batches had this size."""
-        return batch if self.unit > 1 else 1
+    @property
+    def kind(self) -> Kind:
+        """Arms that agree in it have baselines that learn and answer alike."""
+        serves = self.estimator_label if self.baseline.per_parameter else None
+        return self.baseline_label, self.estimator.discount, self.estimator.time_limit, serves
 
 
 def combine(

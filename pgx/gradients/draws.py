@@ -12,12 +12,18 @@ from torch import Tensor
 from pgx.baselines.critic import Critic
 from pgx.estimators.reinforce import Reinforce
 from pgx.estimators.trajectories import trajectory_gradients
-from pgx.gradients.arms import Arm
+from pgx.gradients.arms import Arm, Kind
 from pgx.gradients.yardsticks import ExactValue
 from pgx.types import Baseline, Rollout, ScoreFunction
 
 
-def draws(arm: Arm, rollout: Rollout, states: Sequence[Tensor], batch: int) -> Tensor:
+def draws(
+    arm: Arm,
+    rollout: Rollout,
+    states: Sequence[Tensor],
+    batch: int,
+    known: dict[Kind, Baseline] | None = None,
+) -> Tensor:
     """Independent estimates of the gradient, each the mean over ``batch`` trajectories.
 
     An arm that compares trajectories is given batches of this size, as training would give it.
@@ -27,6 +33,7 @@ def draws(arm: Arm, rollout: Rollout, states: Sequence[Tensor], batch: int) -> T
         rollout: complete episodes ``[T, 1, M, …]``.
         states: of every decision, for a baseline that knows V.
         batch: trajectories of an estimate; divides M.
+        known: what baselines have answered to this rollout, for other arms to share.
 
     Returns:
         float32 ``[M / batch, P]``.
@@ -36,7 +43,11 @@ def draws(arm: Arm, rollout: Rollout, states: Sequence[Tensor], batch: int) -> T
     before = [tensor.clone() for tensor in arm.baseline.memory()]
     seen = rollout if arm.unit == 1 else _grouped(rollout, batch)
     with torch.no_grad():
-        baseline = _of_batches(arm, rollout, seen)
+        if known is None or arm.unit > 1:
+            known = {}
+        if arm.kind not in known:
+            known[arm.kind] = _of_batches(arm, rollout, seen)
+        baseline = known[arm.kind]
         weight = arm.estimator.weight(seen, baseline).flatten(1).unsqueeze(1)  # [T, 1, M]
     found = trajectory_gradients(arm.policy, rollout, weight)
     if baseline.parameter_value is not None:

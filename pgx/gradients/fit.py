@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 
-from pgx.gradients.arms import Arm
+from pgx.gradients.arms import Arm, Kind
 from pgx.gradients.sample import Sampler
 
 
@@ -35,9 +34,9 @@ def fit(arms: Sequence[Arm], sampler: Sampler, iterations: int) -> dict[str, flo
             learners[arm.label] = arm.parts.optimizer(flat.data, learning_rate=rate)
     moved = [arm for arm in arms if arm.label in learners or arm.baseline.memory()]
     found: dict[str, float | None] = {arm.label: None for arm in moved}
-    first: dict[Any, Arm] = {}
+    first: dict[Kind, Arm] = {}
     for arm in moved:
-        first.setdefault(_kind(arm), arm)
+        first.setdefault(arm.kind, arm)
     progress = torch.zeros(1, dtype=torch.float64)
     for _ in range(iterations if moved else 0):
         rollout = sampler()
@@ -49,15 +48,9 @@ def fit(arms: Sequence[Arm], sampler: Sampler, iterations: int) -> dict[str, flo
             if explained is not None and bool(explained.isfinite()):
                 found[arm.label] = float(explained)
     for arm in moved:
-        _copy(first[_kind(arm)], arm)
-        found[arm.label] = found[first[_kind(arm)].label]
+        _copy(first[arm.kind], arm)
+        found[arm.label] = found[first[arm.kind].label]
     return found
-
-
-def _kind(arm: Arm) -> tuple[Any, ...]:
-    """What decides what a baseline learns: arms that agree in it share one fit."""
-    asks = arm.estimator_label if arm.baseline.per_parameter else None
-    return arm.baseline_label, arm.estimator.discount, arm.estimator.time_limit, asks
 
 
 @torch.no_grad()

@@ -16,7 +16,7 @@ from pgx.environments.base import Environment
 from pgx.environments.tabular import Tabular
 from pgx.errors import ConfigError
 from pgx.estimators.reward_to_go import RewardToGo
-from pgx.gradients.arms import Arm, combine, discount_of, move
+from pgx.gradients.arms import Arm, Kind, combine, discount_of, move
 from pgx.gradients.asked import Asked
 from pgx.gradients.draws import draws, first_slots
 from pgx.gradients.fit import fit
@@ -29,7 +29,7 @@ from pgx.gradients.truth import Truth, exact
 from pgx.gradients.yardsticks import YARDSTICKS
 from pgx.normalization import Normalization
 from pgx.policies.base import Policy
-from pgx.types import Rollout
+from pgx.types import Baseline, Rollout
 
 MOST_NUMBERS = 2**29  #: that the moments of all arms may hold: 4 GiB
 TIMED = 3  #: rollouts on which an estimator's own time is taken
@@ -193,8 +193,9 @@ def _rows(
         rollout, first = sampler(), plan.first(index)
         lengths = rollout.mask.sum(0)[0].unflatten(0, (plan.groups_at_once, -1)).sum(1)
         decisions[first : first + plan.groups_at_once] += lengths.numpy(force=True)
+        known: dict[Kind, Baseline] = {}
         for place, arm in enumerate(arms):
-            found = draws(arm, rollout, sampler.states, arm.unit)
+            found = draws(arm, rollout, sampler.states, arm.unit, known)
             moments[place].add(first, found, plan.groups_at_once)
             _curve(batches[place], arm, rollout, sampler, found, sizes)
             if index < TIMED:

@@ -11,7 +11,7 @@ from pgx.gradients.moments import Moments
 from pgx.gradients.truth import Truth
 
 LEVEL = 0.95  #: of every interval
-ROUNDING = 1e-5  #: of the norms: a bias below it is float32's, and called none
+ROUNDING = 1e-5  #: of the norms: a bias or deviation below it is float32's, and called none
 Array = np.ndarray
 
 
@@ -95,6 +95,7 @@ def describe(
     spread = np.maximum(square - total * mean, 0.0) / (count - 1)
     variance = unit * spread
     trace = variance.sum(1)
+    trace = np.where(trace > _rounding(mean[0], truth) ** 2, trace, 0.0)
     target, norm = _target(truth, len(count))
     own = (mean**2).sum(1) - spread.sum(1) / count[:, 0]
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -160,16 +161,18 @@ def _bias(moments: Moments, truth: Truth) -> tuple[Figure, float]:
     direction, norm = shown.mean(0), np.linalg.norm(shown.mean(0))
     along = held @ (direction / norm) if norm > 0 else np.zeros(len(held))
     value, error = float(along.mean()), float(along.std(ddof=1) / len(held) ** 0.5)
-    sizes = np.linalg.norm(moments.total.sum(0)) / moments.count.sum() + np.linalg.norm(
-        truth.gradient
-    )
-    rounding = ROUNDING * float(sizes)
+    rounding = _rounding(moments.total.sum(0) / moments.count.sum(), truth)
     half = _quantile(len(held) - 1) * error + rounding
     excess = max(abs(value) - rounding, 0.0)
     p = 1.0 if excess == 0 else 0.0
     if error > 0 and excess > 0:
         p = 2.0 * float(stdtr(len(held) - 1, -excess / error))
     return Figure(value, value - half, value + half), p
+
+
+def _rounding(mean: Array, truth: Truth) -> float:
+    """What float32 may add to the length of an estimate."""
+    return ROUNDING * float(np.linalg.norm(mean) + np.linalg.norm(truth.gradient))
 
 
 def _per_parameter(

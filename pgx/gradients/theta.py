@@ -163,6 +163,6 @@ def parameter_names(policy: Policy) -> tuple[str, ...]:
     for depth, (weight, bias) in enumerate(layers(torch.arange(width).unsqueeze(0)), start=1):
         for row, column in np.ndindex(*weight.shape[1:]):
             names[int(weight[0, row, column])] = f"W{depth}[{row},{column}]"
-        for column in range(bias.shape[-1]):
-            names[int(bias[0, 0, column])] = f"b{depth}[{column}]"
+        for row, column in np.ndindex(*bias.shape[1:]):
+            names[int(bias[0, row, column])] = f"b{depth}[{column}]"
     return tuple(names)

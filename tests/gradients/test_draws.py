@@ -118,6 +118,19 @@ def test_exact_values_know_the_state_and_the_time_that_is_left():
     assert (found.next_value[rollout.ended] == 0).all()
 
 
+def test_arms_of_one_kind_share_their_baselines_answer():
+    words = ("--estimators", "reinforce,reward_to_go,gae", "--baselines", "value")
+    config, arms = arms_of(*words)
+    rollout, states = rollout_of(config, arms[0])
+    known = {}
+    for arm in arms:
+        found = draws(arm, rollout, states, 1, known)
+        assert torch.equal(found, draws(arm, rollout, states, 1))
+    assert len(known) == 1
+    _, (other,) = arms_of("--estimators", "td:discount=0.5", "--baselines", "value")
+    assert other.kind not in known
+
+
 def test_the_first_slots_are_a_rollout():
     config, (arm,) = arms_of("--estimators", "reinforce", "--baselines", "none")
     rollout, states = rollout_of(config, arm)
