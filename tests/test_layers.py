@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 #: The first name below ``pgx`` of every module, layer by layer.
 LAYERS = (
     {"", "types", "axes", "errors", "paths"},
-    {"streams", "returns", "schedules", "nets", "lift", "stats"},
+    {"streams", "returns", "schedules", "nets", "squares", "lift", "stats"},
     {"policies", "baselines", "environments"},
     {"estimators"},
     {"rollout", "normalization", "optimizers", "population"},

@@ -18,6 +18,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from pgx.axes import BLOCK, LANES, check_shape, padded, time_blocks
+from pgx.nets import ReplicaMLP, SomeOutputs
+from pgx.squares import squared_gradients
 from pgx.types import Rollout, ScoreFunction
 
 WORKING = 2**25  #: floats that a pass may hold besides its answer: 128 MiB
@@ -63,8 +65,9 @@ def squared_scores(policy: ScoreFunction, rollout: Rollout, weight: Tensor) -> T
 
         q_n,i = Σ_t w_t,n ℓ_t,n,i²,   ℓ_t,n,i = ∂ log π(a_t,n|s_t,n) / ∂θ_i
 
-    Every row is a replica of its own here, a pass of P floats. In T-step rollouts the sum is over
-    the T rows, not their mean.
+    In T-step rollouts the sum is over the T rows, not their mean. Where the network is layers and
+    nothing else, `squared_gradients` takes one pass; elsewhere every row is a replica of its own, a
+    pass of P floats.
 
     Args:
         policy: as in `trajectory_gradients`.
@@ -76,6 +79,9 @@ def squared_scores(policy: ScoreFunction, rollout: Rollout, weight: Tensor) -> T
     """
     check_shape("weight", weight, tuple(rollout.mask.shape))
     weight = torch.where(rollout.mask, weight, 0.0)
+    net = getattr(policy, "layered", None)
+    if net is not None:
+        return _squares_by_layers(policy, net, rollout, weight)
     total = policy.flat.new_zeros((*rollout.mask.shape[1:], policy.flat.shape[1]))
     size = math.prod(rollout.observation.shape[3:])
     few = LINE // math.gcd(LINE, size)  # rows that begin and end at an aligned address
@@ -87,6 +93,28 @@ def squared_scores(policy: ScoreFunction, rollout: Rollout, weight: Tensor) -> T
             rows = [field[step, :, slots].unsqueeze(2) for field in fields]
             score = _pass(policy, rows, few)
             total[:, slots] += weight[step, :, slots].unsqueeze(-1) * score.square()
+    return total
+
+
+def _squares_by_layers(
+    policy: ScoreFunction, net: ReplicaMLP | SomeOutputs, rollout: Rollout, weight: Tensor
+) -> Tensor:
+    replicas, width = policy.flat.shape
+    total = policy.flat.new_zeros((*rollout.mask.shape[1:], width))
+    for block in time_blocks(len(weight), rollout.complete):
+        for slots in _groups(policy, rollout, block):
+            fields = (rollout.observation, rollout.action, weight)
+            rows = [_slot_rows(field[block][:, :, slots]) for field in fields]
+            count = padded(rows[2].shape[2], LANES)
+            seen, action, row_weight = (_filled(x, count).flatten(0, 1) for x in rows)
+            ones, nothing = torch.ones_like(row_weight), torch.zeros_like(row_weight)
+            flat = policy.flat.detach().repeat_interleave(len(slots), 0)
+
+            def slope(outputs: Tensor, of: tuple[Tensor, ...] = (action, ones, nothing)) -> Tensor:
+                return policy.score(outputs, *of)[0]
+
+            found = squared_gradients(net, flat, seen.flatten(2), slope, row_weight)
+            total[:, slots] += found.unflatten(0, (replicas, len(slots)))
     return total
 
 

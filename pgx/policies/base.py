@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from pgx.nets import Network
+from pgx.nets import Network, ReplicaMLP, SomeOutputs
 from pgx.streams import Stream
 from pgx.types import EnvSpec
 
@@ -59,6 +59,12 @@ class Policy(nn.Module, ABC):
     def value_net(self) -> Network | None:
         """The state value ``[R, B, 1]``, if it is another output of this policy's network."""
         return None
+
+    @property
+    def layered(self) -> ReplicaMLP | SomeOutputs | None:
+        """The network, if rows pass through its layers and nothing else; None if it is another."""
+        plain = type(self).forward is Policy.forward
+        return self.net if plain and isinstance(self.net, ReplicaMLP | SomeOutputs) else None
 
     def forward(self, rows: Tensor) -> Tensor:
         """Rows ``[R, B, *O]`` to outputs ``[R, B, K]``; B a multiple of ``axes.LANES``."""
