@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 from pgx.baselines.base import constant
+from pgx.build import build
+from pgx.config import compose_config
 from pgx.errors import ConfigError
 from pgx.estimators.utility import Utility
+from pgx.rollout import Collector
+from pgx.streams import Streams
 from pgx.types import Rollout
 
 T, R, M, N, D = 4, 2, 3, 2, 5
@@ -73,6 +78,26 @@ def test_a_number_that_is_none_makes_its_members_utility_none():
     bad.reward[0, 1, 5] = torch.nan
     found = utilities(Utility(1.0), bad)
     assert found.isfinite().tolist() == [[True, False, True], [True, True, False]]
+
+
+def test_the_error_of_a_utility_falls_with_the_root_of_its_episodes():
+    """The regulator at θ = (−.5, .3): m episodes against the exact U, for three m."""
+    words = ["environment=regulator", "environment.slots=8192", "policy=gaussian_linear"]
+    words += ["policy.initial_slope=-0.5", "policy.initial_std=0.3", "baseline=none"]
+    parts = build(
+        compose_config([*words, "estimator=reward_to_go", "estimator.discount=0.9"]), (5,)
+    )
+    collect = Collector(parts.policy, parts.env, Streams((5,), 8192), None)
+    data = collect(np.ones(1, dtype=bool))
+    exact = float(parts.env.objective(parts.policy, 0.9))
+    estimator, errors = Utility(0.9), []
+    for episodes in (1, 16, 256):
+        nothing = constant(torch.zeros_like(data.reward))
+        found = estimator.utilities(data, nothing, 8192 // episodes)[0]
+        errors.append(float(((found - exact) ** 2).mean() ** 0.5))
+    assert errors[0] / errors[1] == pytest.approx(4.0, rel=0.15)
+    assert errors[1] / errors[2] == pytest.approx(4.0, rel=0.35)  # of 32 utilities
+    assert abs(float(found.mean()) - exact) < 4 * errors[0] / 8192**0.5
 
 
 def test_a_discount_above_1_is_refused():
