@@ -44,6 +44,8 @@ class Optimal(BaselineModel):
     least_slots = 2
     needs_episodes = True
     per_parameter = True
+    weighted: Tensor  #: of what is held out, ``[R, P]``
+    square: Tensor
 
     def __init__(
         self, spec: EnvSpec, seeds: Sequence[int], source: Literal["leave_one_out", "held_out"]

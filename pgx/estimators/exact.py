@@ -56,4 +56,5 @@ class Exact(Reinforce):
         with torch.enable_grad():
             value = self._env.objective(policy, self.discount)
             (gradient,) = torch.autograd.grad(value.sum(), policy.flat)
-        return Estimate(gradient, {"entropy": entropy, "objective": value.detach()})
+        known = value.detach().to(gradient.device)
+        return Estimate(gradient, {"entropy": entropy, "objective": known})

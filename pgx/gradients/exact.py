@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -101,10 +102,8 @@ def _two_rewards(mdp: MDP, noise: float) -> MDP:
     reward = torch.cat([reward + noise, reward - noise], dim=2)
     transition = torch.cat([mdp.transition, mdp.transition], dim=2) / 2
     start = torch.cat([mdp.start, torch.zeros_like(mdp.start)])
-    twice = (t.repeat(2, *[1] * (t.ndim - 1)) for t in (mdp.terminal, mdp.features))
-    terminal, features = twice
-    both = (t.repeat(2, 1, 1) for t in (transition, reward))
-    return MDP(*both, start, terminal, features)
+    transition, reward = transition.repeat(2, 1, 1), reward.repeat(2, 1, 1)
+    return MDP(transition, reward, start, mdp.terminal.repeat(2), mdp.features.repeat(2, 1))
 
 
 def _uneven(arm: Arm) -> bool:
@@ -130,7 +129,7 @@ def _enumerated(arm: Arm, listing: Listing) -> ExactMoments:
 
 def _slots(rollout: Rollout, which: Tensor) -> Rollout:
     """A rollout of these slots, again and again."""
-    tensors = {
+    tensors: dict[str, Any] = {
         name: value[:, :, which]
         for name, value in vars(rollout).items()
         if isinstance(value, Tensor)

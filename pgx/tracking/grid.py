@@ -71,7 +71,7 @@ class Grid:
         cell = np.minimum((decisions - 1) // self.width, self._last)
         rows = np.flatnonzero(np.append(cell[1:] != cell[:-1], ended and len(cell) > 0))
         for first, row in zip([0, *(rows[:-1] + 1)], rows, strict=False):
-            yield Point(int(cell[row]), self._values(first, row))
+            yield Point(int(cell[row]), self._values(int(first), int(row)))
         kept = rows[-1] + 1 if len(rows) else 0
         self._metrics = {name: column[kept:] for name, column in self._metrics.items()}
 
