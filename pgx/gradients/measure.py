@@ -21,7 +21,7 @@ from pgx.gradients.asked import Asked
 from pgx.gradients.draws import draws, first_slots
 from pgx.gradients.fit import fit
 from pgx.gradients.moments import GROUPS, Batches, Moments
-from pgx.gradients.plan import Plan, at_once
+from pgx.gradients.plan import LEAST, Plan, at_once
 from pgx.gradients.sample import Sampler
 from pgx.gradients.statistics import Figures, describe
 from pgx.gradients.theta import Theta
@@ -94,7 +94,8 @@ def measure(config: DictConfig, asked: Asked, theta: Theta) -> Measured:
     probe, normalization = _probe(config, theta), theta.normalization
     arms, notes = check(config, asked, theta)
     move(arms, theta.flat)
-    policy, limit = arms[0].policy, at_once(config, probe.spec, theta.flat.shape[1])
+    policy = arms[0].policy
+    limit = at_once(config, probe.spec, theta.flat.shape[1], _longest(config, theta, policy))
     found = exact(probe, policy, discount_of(config), config.normalization.observations)
     planned = Plan.of(asked.reference_episodes, 1, limit)
     if isinstance(found, str):
@@ -128,6 +129,16 @@ def check(config: DictConfig, asked: Asked, theta: Theta) -> tuple[list[Arm], li
             "--estimators and --baselines"
         )
     return arms, notes
+
+
+def _longest(config: DictConfig, theta: Theta, policy: Policy) -> int:
+    """Decisions of the longest of a few episodes, in whole blocks, which are measured nowhere."""
+    slots = config.environment.slots if "vectorization" in config.environment else LEAST
+    sampler = Sampler(config, policy, theta.seed, "fitting", slots, theta.normalization)
+    try:
+        return len(sampler().mask)
+    finally:
+        sampler.close()
 
 
 def _probe(config: DictConfig, theta: Theta) -> Environment:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from omegaconf import DictConfig
 
-from pgx.evaluation import HELD, UNLIMITED
+from pgx.evaluation import HELD
 from pgx.gradients.moments import GROUPS
 from pgx.types import EnvSpec
 
-LEAST, MOST = 16, 2048  #: episodes at once
+LEAST, FEW, MOST = 16, 64, 1024  #: episodes at once
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,17 @@ class Plan:
         return rollout * GROUPS // self.rollouts
 
 
-def at_once(config: DictConfig, spec: EnvSpec, parameters: int) -> int:
-    """Episodes that are collected side by side; it depends on nothing but its arguments."""
+def at_once(config: DictConfig, spec: EnvSpec, parameters: int, longest: int) -> int:
+    """Episodes that are collected side by side; it depends on nothing but its arguments.
+
+    Args:
+        config: of the environment; gymnasium's own are objects or processes, and stay few.
+        spec: what an episode shows is kept until all have ended.
+        parameters: P; so is a gradient for each.
+        longest: decisions of the longest of a few episodes; twice as long ones are expected.
+    """
     if config.environment.get("vectorization") == "async":
         return int(config.environment.slots)
-    size = 2 * int(np.prod(spec.observation_shape, dtype=int)) * (spec.time_limit or UNLIMITED)
-    return max(LEAST, min(MOST, HELD // size, HELD // parameters))
+    most = MOST if "vectorization" not in config.environment else FEW
+    size = 2 * int(np.prod(spec.observation_shape, dtype=int)) * 2 * longest
+    return max(LEAST, min(most, HELD // size, HELD // parameters))
