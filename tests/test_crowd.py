@@ -125,6 +125,24 @@ def test_only_the_bad_replica_freezes(tmp_path: Path, arm: str, inject) -> None:
             assert torch.equal(after[name][1], value[1]), name
 
 
+@pytest.mark.parametrize("arm", ["cross_entropy", "finite_difference"])
+def test_common_noise_changes_what_is_measured(tmp_path: Path, arm: str) -> None:
+    group = "estimator" if arm == "finite_difference" else "optimizer"
+    found = []
+    for common in ("true", "false"):
+        config = compose_config([*BASE, *ARMS[arm], f"{group}.common_noise={common}"])
+        parts = build(config, SEEDS)
+        tracker = FileTracker(tmp_path / common, SEEDS, parts.env.slots)
+        module = PolicyGradient(parts, SEEDS, 10**9, None, tracker)
+        first = module.collect(module.alive, module.progress).observation[0]
+        apart = first.reshape(3, parts.behaviour.members, 2, 4)
+        assert bool((apart == apart[:, :1]).all()) is (common == "true")
+        for index in range(2):
+            module.training_step(index, index)
+        found.append(module.policy.flat.detach().clone())
+    assert not torch.equal(*found)
+
+
 def test_a_population_takes_its_share_of_slots_and_decisions(tmp_path: Path) -> None:
     module = make(tmp_path, "cross_entropy")
     assert module.env.slots == 25 * 2

@@ -39,6 +39,7 @@ class ActionValue(Policy):
         ConfigError: the actions are not discrete, ε is no probability, or ``bias`` is no flag.
     """
 
+    net: ReplicaMLP
     likelihood = False
     action_values = True
 

@@ -90,7 +90,7 @@ def test_a_chain_of_known_values(tmp_path: Path) -> None:
     words += ["estimator.discount=0.5", "optimizer.learning_rate=0.5", "policy.epsilon=0.5"]
     module = arm(tmp_path, *words)
     spec = module.env.spec
-    for index in range(400):
+    for index in range(300):
         module.training_step(index, index)
     eye = torch.eye(*spec.observation_shape).expand(R, -1, -1)
     with torch.no_grad():

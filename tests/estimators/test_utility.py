@@ -89,7 +89,7 @@ def test_the_error_of_a_utility_falls_with_the_root_of_its_episodes():
     )
     collect = Collector(parts.policy, parts.env, Streams((5,), 8192), None)
     data = collect(np.ones(1, dtype=bool))
-    exact = float(parts.env.objective(parts.policy, 0.9))
+    exact = float(parts.env.objective(parts.policy, 0.9).detach())
     estimator, errors = Utility(0.9), []
     for episodes in (1, 16, 256):
         nothing = constant(torch.zeros_like(data.reward))

@@ -111,7 +111,7 @@ def test_every_option_changes_the_second_iteration(options):
 def cartpole(*words: str) -> tuple[np.ndarray, np.ndarray]:
     """Median over 20 seeds of the incumbent's return after 25, 50, 75, 125 episodes; all at 300."""
     config = compose_config(
-        ["experiment=cross_entropy", "evaluation.every=1", "evaluation.episodes=5", *words]
+        ["experiment=cross_entropy", "evaluation.every=1", "evaluation.episodes=3", *words]
     )
     seeds, medians = list(range(20)), []
     parts = build(config, seeds)
