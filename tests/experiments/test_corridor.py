@@ -1,0 +1,67 @@
+"""Study 005: the book's figures, from the episodes that the report ships."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+
+import polars as pl
+import pytest
+
+FOLDER = Path(__file__).resolve().parents[2] / "experiments" / "005_corridor"
+
+
+def measure() -> ModuleType:
+    place = importlib.util.spec_from_file_location("measure_corridor", FOLDER / "measure.py")
+    module = importlib.util.module_from_spec(place)
+    place.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def episodes() -> pl.DataFrame:
+    return measure().episodes()
+
+
+def test_every_run_has_the_thousand_episodes(episodes: pl.DataFrame) -> None:
+    counts = episodes.group_by("arm", "seed").len()
+    assert len(counts) == 5 * 100
+    assert counts["len"].unique().to_list() == [1000]
+
+
+def test_the_table_is_that_of_the_episodes(episodes: pl.DataFrame) -> None:
+    committed = pl.read_csv(FOLDER / "measured.csv")
+    found = measure().bands(episodes)
+    assert found.columns == committed.columns
+    assert found.select("arm", "first", "last", "runs").rows() == (
+        committed.select("arm", "first", "last", "runs").rows()
+    )
+    for name in ("mean", "standard_error"):
+        assert found[name].to_list() == pytest.approx(committed[name].to_list(), abs=1e-3)
+
+
+def test_the_readme_has_the_table(episodes: pl.DataFrame) -> None:
+    readme = (FOLDER / "README.md").read_text(encoding="utf-8").replace("−", "-")
+    for arm, rows in measure().bands(episodes).group_by("arm", maintain_order=True):
+        line = next(text for text in readme.splitlines() if text.startswith(f"| {arm[0]} |"))
+        said = [float(number) for number in re.findall(r"(-?[\d.]+) ±", line)]
+        assert said == pytest.approx(rows["mean"].to_list(), abs=0.051)
+
+
+@pytest.mark.parametrize(
+    ("arm", "first", "low", "high"),
+    [
+        ("rate_13", 901, -13.0, -11.7),
+        ("rate_14", 901, -15.5, -14.3),
+        ("value", 81, -13.0, -11.0),
+    ],
+)
+def test_the_bands_of_the_figures(
+    episodes: pl.DataFrame, arm: str, first: int, low: float, high: float
+) -> None:
+    """Sutton & Barto, figures 13.1 and 13.2; the baseline is above −13 by episode 100."""
+    table = measure().bands(episodes)
+    (mean,) = table.filter((pl.col("arm") == arm) & (pl.col("first") == first))["mean"]
+    assert low < mean < high
