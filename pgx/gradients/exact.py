@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from pgx.baselines.batch_mean import BatchMean
+from pgx.baselines.leave_one_out import LeaveOneOut
+from pgx.baselines.none import NoBaseline
 from pgx.environments.base import Environment
 from pgx.environments.exact import chain, probabilities
 from pgx.environments.mdp import MDP
 from pgx.environments.tabular import Tabular
+from pgx.estimators.reinforce import Reinforce
+from pgx.estimators.reward_to_go import RewardToGo
 from pgx.estimators.trajectories import trajectory_gradients
 from pgx.gradients.arms import Arm
 from pgx.gradients.chain import Polynomial, TooLarge, expectations
@@ -71,9 +77,11 @@ def exact_moments(env: Environment, arm: Arm) -> ExactMoments | str:
         return _enumerated(wide, listing)
     except TooMany as error:
         reason = str(error)
-    if arm.unit > 1 and not arm.baseline.per_parameter:
-        return f"it compares trajectories, and {reason}"
+    if limit is not None and _lasts(mdp, chosen, limit) < NEVER:
+        limit = None
     try:
+        if arm.unit > 1 and not arm.baseline.per_parameter:
+            return _pairs_by_equations(mdp, wide, chosen, limit)
         return _by_equations(mdp, wide, chosen, limit)
     except (NoRecursion, TooLarge) as error:
         return f"{reason}, and {error}"
@@ -139,35 +147,87 @@ def _slots(rollout: Rollout, which: Tensor) -> Rollout:
 
 def _by_equations(mdp: MDP, arm: Arm, chosen: Tensor, limit: int | None) -> ExactMoments:
     """From the recursions of the estimator's formula."""
-    if limit is not None and _lasts(mdp, chosen, limit) < NEVER:
-        limit = None
     if limit is not None and isinstance(arm.baseline, ExactValue):
         raise NoRecursion("V depends on the time that is left")
     if limit is not None and arm.estimator.time_limit == "bootstrap":
         raise NoRecursion("time_limit=bootstrap is not part of the equations")
     live = (~mdp.terminal).double()
     weight = chosen[:, :, None] * mdp.transition * live[:, None, None]
-
-    def mean(system: System, *polynomials: Polynomial) -> list[Tensor]:
-        wanted = [powers for one in polynomials for powers in one]
-        found = expectations(system.updates, wanted, weight, mdp.start, limit)
-        return [
-            sum((x.reshape(-1) * found[powers] for powers, x in one.items()), torch.zeros(1))
-            for one in polynomials
-        ]
-
+    moves = (weight, mdp.start, limit)
     tables = _tables(mdp, arm, chosen, limit is not None)
     if arm.baseline.per_parameter:
         over, under = (
-            mean(part, part.estimate)[0] for part in best_constant_of(arm.estimator, tables)
+            _expected(part, [part.estimate], *moves)[0]
+            for part in best_constant_of(arm.estimator, tables)
         )
         best = torch.where(under > 0, over / under.where(under > 0, 1.0), 0.0)
         tables = replace(tables, value=best.reshape(-1, 1, 1, 1))
     system = system_of(arm.estimator, tables)
-    first, second = mean(system, system.estimate, system.square)
+    return _known(arm, *_expected(system, [system.estimate, system.square], *moves))
+
+
+def _pairs_by_equations(mdp: MDP, arm: Arm, chosen: Tensor, limit: int | None) -> ExactMoments:
+    """Two trajectories side by side, as one chain over pairs of states.
+
+        total return, one number in all:    g = ½ (G_1 − G_2) (S_1 − S_2)
+        reward-to-go, a number per time:    g = ½ Σ_t γᵗ (G_t,1 − G_t,2) (x_t,1 − x_t,2)
+
+    if each is the other's baseline, and half of it if their mean is that of both: the estimator's
+    own recursion, with differences for rewards and scores.
+    """
+    scope = {Reinforce: "trajectory", RewardToGo: "time"}.get(type(arm.estimator))
+    share = {LeaveOneOut: 0.5, BatchMean: 0.25}.get(type(arm.baseline))
+    if share is None or arm.estimator.normalize_advantage or arm.baseline.scope != scope:
+        raise NoRecursion("it compares trajectories by a formula of its own")
+    live = ~mdp.terminal
+    alone = _tables(mdp, replace(arm, baseline=NoBaseline(arm.policy.spec, (0,))), chosen, False)
+    stays = torch.zeros_like(mdp.transition)
+    stays[:, 0] = torch.eye(mdp.states, dtype=torch.float64)
+    move = torch.where(live[:, None, None], chosen[:, :, None] * mdp.transition, stays)
+    weight = torch.einsum("iak,jbl->ijabkl", move, move)
+    weight[~live[:, None] & ~live] = 0.0
+    reward = alone.reward[0] * live[:, None, None]
+    reward = reward[:, None, :, None, :, None] - reward[None, :, None, :, None, :]
+    score = alone.score[..., 0] * live[:, None]
+    score = score[:, :, None, :, None] - score[:, None, :, None, :]
+    states, actions = mdp.states**2, mdp.actions**2
+    nothing = torch.zeros(1, 1, 1, 1, dtype=torch.float64)
+    tables = Tables(
+        reward.reshape(1, states, actions, states),
+        score.reshape(-1, states, actions, 1),
+        nothing,
+        nothing,
+        False,
+    )
+    system, start = system_of(arm.estimator, tables), torch.outer(mdp.start, mdp.start).flatten()
+    moves = (weight.reshape(states, actions, states), start, limit)
+    first, second = _expected(system, [system.estimate, system.square], *moves)
+    return _known(arm, share * first, share**2 * second, 2)
+
+
+def _expected(
+    system: System,
+    polynomials: Sequence[Polynomial],
+    weight: Tensor,
+    start: Tensor,
+    limit: int | None,
+) -> list[Tensor]:
+    """The expectation of each polynomial in the system's quantities, ``[F]`` of F parameters."""
+    wanted = [powers for one in polynomials for powers in one]
+    found = expectations(system.updates, wanted, weight, start, limit)
+    return [
+        sum((x.reshape(-1) * found[powers] for powers, x in one.items()), torch.zeros(1))
+        for one in polynomials
+    ]
+
+
+def _known(arm: Arm, first: Tensor, second: Tensor, batch: int = 1) -> ExactMoments:
+    """From E[g] and E[g²] of the policy's parameters; padding has none."""
     found = torch.zeros(2, len(arm.policy.free), dtype=torch.float64)
-    found[:, arm.policy.free] = torch.stack([first, second - first.square()])
-    return ExactMoments(found[0], found[1].clamp(min=0.0), 1, "linear equations")
+    variance = (second - first.square()).clamp(min=0.0) * batch
+    found[:, arm.policy.free] = torch.stack([first, variance])
+    how = "linear equations" if batch == 1 else "linear equations for pairs of trajectories"
+    return ExactMoments(found[0], found[1], batch, how)
 
 
 def _lasts(mdp: MDP, chosen: Tensor, limit: int) -> float:

@@ -16,12 +16,19 @@ from pgx.baselines.optimal import Optimal
 from pgx.environments.bandit import Bandit
 from pgx.environments.cartpole import CartPole
 from pgx.environments.corridor import LEFT, RIGHT, Corridor, corridor
+from pgx.environments.exact import probabilities
 from pgx.environments.mdp import MDP
 from pgx.environments.tabular import Tabular
 from pgx.gradients.arms import Arm
 from pgx.gradients.chain import LARGEST, TooLarge, expectations
 from pgx.gradients.enumerate import TooMany, count, every_trajectory
-from pgx.gradients.exact import ExactMoments, _by_equations, _in_float64, exact_moments
+from pgx.gradients.exact import (
+    ExactMoments,
+    _by_equations,
+    _in_float64,
+    _pairs_by_equations,
+    exact_moments,
+)
 from pgx.gradients.quantities import NoRecursion
 from pgx.gradients.yardsticks import ExactValue
 from pgx.policies.categorical_mlp import CategoricalMLP
@@ -201,6 +208,48 @@ def test_pairs_of_trajectories_that_are_compared(kind, scope):
     assert (found.variance - plain.variance).abs().max() > 0.1
 
 
+@pytest.mark.parametrize("kind", [LeaveOneOut, BatchMean])
+@pytest.mark.parametrize("limit", [None, 2])
+@pytest.mark.parametrize("name", ["reinforce", "reward_to_go", "weighted"])
+def test_equations_and_listing_of_pairs_agree(kind, limit, name):
+    mdp, estimator = stepping_stones(), ESTIMATORS[name]()
+    env, policy = Tabular(ONE, 1, mdp, limit), policy_of(mdp, "linear")
+    scope, other = ("trajectory", "time")[:: 1 if name == "reinforce" else -1]
+    compared = kind(spec_of(mdp), ONE, 0.9, scope)
+    listed = known(env, estimator, compared, policy, unit=2)
+    chosen = probabilities(mdp, policy)[0].detach()
+    whole = _in_float64(arm(estimator, compared, policy, 2))
+    solved = _pairs_by_equations(mdp, whole, chosen, limit)
+    assert solved.batch == 2 and solved.variance.max() > 0.1
+    torch.testing.assert_close(solved.mean, listed.mean, rtol=1e-6, atol=1e-9)
+    torch.testing.assert_close(solved.variance, listed.variance, rtol=1e-6, atol=1e-9)
+    crossed = _in_float64(arm(estimator, kind(spec_of(mdp), ONE, 0.9, other), policy, 2))
+    with pytest.raises(NoRecursion, match="compares trajectories"):
+        _pairs_by_equations(mdp, crossed, chosen, limit)
+
+
+def test_the_variance_of_a_sample_covariance():
+    """Total return of the corridor: with the other's return, g is the sample covariance of G and S.
+
+    2 Var = μ22 + μ20 μ02: three exact numbers of one trajectory, G being minus its length.
+    """
+    mdp, one = corridor(), torch.ones(1, 1, 1, 1, dtype=torch.float64)
+    weight = 0.5 * mdp.transition * (~mdp.terminal).double()[:, None, None]
+    score = torch.tensor([-0.5, 0.5], dtype=torch.float64).view(1, 1, 2, 1)
+    updates = [{(0, 0): -one, (1, 0): one}, {(0, 0): score, (0, 1): one}]
+    asked = [(i, j) for i in range(3) for j in range(3)]
+    raw = {k: v.item() for k, v in expectations(updates, asked, weight, mdp.start, None).items()}
+    mean = raw[1, 0]
+    assert (mean, raw[1, 1], raw[0, 1]) == pytest.approx((-12, 2, 0), abs=1e-9)
+    both = raw[2, 2] - 2 * mean * raw[1, 2] + mean**2 * raw[0, 2]
+    wanted = both + (raw[2, 0] - mean**2) * raw[0, 2]
+    policy = linear_policy(mdp, ONE, logits_of([[0.5, 0.5]]))
+    loo = LeaveOneOut(spec_of(mdp), ONE, 1.0, "trajectory")
+    found = known(Corridor(ONE, 1), reinforce(), loo, policy, unit=2)
+    assert found.how == "linear equations for pairs of trajectories"
+    assert found.variance[biases(policy)[RIGHT]].item() == pytest.approx(wanted, rel=1e-9)
+
+
 def test_leave_one_out_of_two_by_hand():
     """One decision, π = (¼, ¾), R = (1, 5): g = (R_1 − R_2)(1_1 − 1_2)/2 = 2 if they differ."""
     env, policy = two_arms(0.0), linear_policy(two_arms(0.0).mdp, ONE, logits_of([[1, 3]]))
@@ -279,7 +328,7 @@ def test_too_many_and_endless_ones_are_refused():
 def test_what_is_not_known_is_said_in_a_few_words():
     mdp = corridor()
     env, policy = Corridor(ONE, 1), linear_policy(mdp, ONE, logits_of([[1, 1]]))
-    loo = LeaveOneOut(spec_of(mdp), ONE, 1.0, "time")
+    loo = LeaveOneOut(spec_of(mdp), ONE, 1.0, "trajectory")
     assert "compares trajectories" in exact_moments(env, arm(reward_to_go(), loo, policy, 2))
     bonus = reward_to_go(entropy_coefficient=0.1)
     nothing = no_baseline(mdp, ONE)

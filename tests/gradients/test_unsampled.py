@@ -12,7 +12,7 @@ from pgx.cli import main
 
 CORRIDOR = ("environment=corridor", "policy=categorical_linear", "estimator.discount=1")
 ESTIMATORS = "--estimators=reinforce,reward_to_go,td"
-BASELINES = "--baselines=none,optimal,constant:value=-12,exact_value,leave_one_out"
+BASELINES = "--baselines=none,optimal,constant:value=-12,exact_value,leave_one_out:scope=trajectory"
 
 #: At p = .5, by the logit (GROUND_TRUTH 1); the trace is four times that: two actions, and W and b.
 WANTED = {
@@ -43,8 +43,10 @@ def test_the_figures_of_the_corridor(capsys):
         assert row["signal_to_noise"] == pytest.approx(16 / (4 * variance), rel=1e-6)
         assert row["cosine"] == pytest.approx(1.0) and row["how"] == "linear equations"
         assert [one["mean"] for one in row["parameters"]] == pytest.approx([-2.0, 2.0] * 2)
-    assert "compares trajectories" in rows["reward_to_go", "leave_one_out"]["unknown"]
-    assert "variance" not in rows["reward_to_go", "leave_one_out"]
+    crossed = rows["reward_to_go", "leave_one_out:scope=trajectory"]
+    assert "compares trajectories" in crossed["unknown"] and "variance" not in crossed
+    pairs = rows["reinforce", "leave_one_out:scope=trajectory"]
+    assert pairs["trajectories_per_draw"] == 2 and pairs["bias"] == 0.0
 
 
 def test_short_episodes_are_listed_and_the_popular_update_is_off(capsys):
@@ -60,7 +62,12 @@ def test_short_episodes_are_listed_and_the_popular_update_is_off(capsys):
 
 
 def test_files_and_table(tmp_path: Path, capsys):
-    words = (*CORRIDOR, "--estimators=reward_to_go", "--baselines=none,leave_one_out", "--exact")
+    words = (
+        *CORRIDOR,
+        "--estimators=reward_to_go",
+        "--baselines=none,leave_one_out:scope=trajectory",
+        "--exact",
+    )
     assert main(["gradients", *words, f"--output={tmp_path}/made"]) == 0
     shown = capsys.readouterr().out
     assert "2,932" in shown and "linear equations" in shown and "not known" in shown
