@@ -32,7 +32,8 @@ from pgx.policies.base import Policy
 from pgx.types import Baseline, Rollout
 
 MOST_NUMBERS = 2**29  #: that the moments of all arms may hold: 4 GiB
-TIMED = 3  #: rollouts on which an estimator's own time is taken
+TIMED = 256  #: episodes, at most, on which an estimator's own time is taken
+REPEATS = 3  #: of which the fastest counts
 LARGEST_BATCH = 1024  #: of the curve of variance against batch size
 
 
@@ -209,8 +210,8 @@ def _rows(
             found = draws(arm, rollout, sampler.states, arm.unit, known)
             moments[place].add(first, found, plan.groups_at_once)
             _curve(batches[place], arm, rollout, sampler, found, sizes)
-            if index < TIMED:
-                seconds[place] += _seconds(arm, rollout) / (plan.slots * min(TIMED, plan.rollouts))
+            if index == 0:
+                seconds[place] = _seconds(arm, rollout)
     collecting = sampler.seconds / sampler.episodes
     return tuple(
         Row(
@@ -252,13 +253,18 @@ def _curve(
 
 
 def _seconds(arm: Arm, rollout: Rollout) -> float:
-    """What the arm's own estimate takes, once, as training would make it; NaN for yardsticks."""
+    """What the arm's own estimate takes for a trajectory, as training would make it.
+
+    NaN for yardsticks, which no training has.
+    """
     if arm.baseline_label.split(":")[0] in YARDSTICKS:
         return float("nan")
-    before = [tensor.clone() for tensor in arm.baseline.memory()]
-    begun = time.perf_counter()
-    arm.estimator(arm.policy, rollout, arm.baseline(rollout))
-    taken = time.perf_counter() - begun
+    some = first_slots(rollout, min(TIMED, rollout.mask.shape[2]))
+    before, taken = [tensor.clone() for tensor in arm.baseline.memory()], []
+    for _ in range(REPEATS):
+        begun = time.perf_counter()
+        arm.estimator(arm.policy, some, arm.baseline(some))
+        taken.append(time.perf_counter() - begun)
     for tensor, old in zip(arm.baseline.memory(), before, strict=True):
         tensor.copy_(old)
-    return taken
+    return min(taken) / some.mask.shape[2]
