@@ -155,7 +155,7 @@ def _rates(plan: PartPlan, part: Part) -> Rates:
         seconds=wall,
         taken=taken,
         rate=int(late["taken"].sum()) / max(span, 1e-9),
-        rise=_rise(plan, recent),
+        rise=_rise(plan, recent, len(ends) / max(1, len(rows))),
         bytes_all=sum(sizes.values()),
         bytes_fixed=sum(sizes.values()) - sizes["episodes.parquet"] - sizes["metrics.parquet"],
         bytes_iterations=sizes["metrics.parquet"] / max(1, taken),
@@ -165,13 +165,19 @@ def _rates(plan: PartPlan, part: Part) -> Rates:
     )
 
 
-def _rise(plan: PartPlan, recent: Any) -> float:
-    """Longest over mean episode of an iteration: slots that have ended wait for the last one."""
+def _rise(plan: PartPlan, recent: Any, per_iteration: float) -> float:
+    """Longest over mean episode of an iteration: slots that have ended wait for the last one.
+
+    Args:
+        plan: what was trained.
+        recent: its late episodes.
+        per_iteration: episodes of a replica in an iteration; a population has many per slot.
+    """
     import polars as pl
 
     if plan.config.estimator.get("horizon") is not None or not len(recent):
         return 1.0
-    slots = int(plan.config.environment.slots)
+    slots = max(1, round(per_iteration))
     lengths = recent.group_by(pl.col("episode") // slots).agg(
         longest=pl.col("length").max(), mean=pl.col("length").mean()
     )
