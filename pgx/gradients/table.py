@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _FIRST = ("estimator", "baseline", "bias", "verdict", "variance")
 HEAD = (*_FIRST, "signal-to-noise", "cosine", "per decision", "per second")
+WIDE = 150  #: columns of a terminal on which a row needs no second line
 _INTERVALS = ("bias", "variance", "signal_to_noise", "cosine", "per_decision", "per_second")
 
 
@@ -24,16 +25,25 @@ def render(found: dict[str, Any], console: Console) -> None:
     for point in found["points"]:
         line(point["heading"], console, "bold")
         line(point["truth"]["said"], console)
-        table = plain_table(*HEAD)
+        narrow = console.is_terminal and console.width < WIDE
+        table = plain_table(*(_folded(name) if narrow else name for name in HEAD))
         for place in (2, 4, 5, 6, 7, 8):
             table.columns[place].justify = "right"
+        for column in table.columns[:2]:
+            column.no_wrap = True
         for row in point["rows"]:
             words, biased = cells(row), row["verdict"] == BIASED
+            if narrow:  # what follows a number goes below it
+                words = [word.replace(" [", "\n[").replace(" within", "\nwithin") for word in words]
             words[3] = Text(words[3], style="red" if biased else "green")
             table.add_row(*words)
         show(table, console)
     for note in found["notes"]:
         line(note, console, "dim")
+
+
+def _folded(name: str) -> str:
+    return name.replace("signal-to-noise", "signal to noise")
 
 
 def line(text: str, console: Console, style: str = "") -> None:
