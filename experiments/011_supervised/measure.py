@@ -94,7 +94,7 @@ def learners() -> pl.DataFrame:
     rows = pl.read_parquet(FOLDER / "report" / "episodes.parquet")
     rows = rows.with_columns(pl.col("arm").cast(pl.String), pl.col("return_raw").cast(pl.Float64))
     rows = rows.filter(~pl.col("arm").is_in(EXPERTS) & pl.col("arm").is_in(list(LABELS)))
-    near = ((pl.col("decisions") + BIN - 1) // BIN * BIN).alias("decisions")
+    near = ((pl.col("decisions").cast(pl.Int64) + BIN - 1) // BIN * BIN).alias("decisions")
     runs = rows.with_columns(near).group_by("arm", "decisions", "seed")
     means = runs.agg(pl.col("return_raw").mean()).group_by("arm", "decisions")
     found = means.agg(pl.col("return_raw").mean().alias("return"))
