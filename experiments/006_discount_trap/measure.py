@@ -74,8 +74,8 @@ def updates(words: list[str], discount: float, two: bool = False) -> dict[str, U
     )
     arms, _ = combine(made, asked, 0, True)
     env = build_environment(made, [0], 1)
-    places = torch.arange(arms[0].policy.flat.shape[1])[None]
-    weight, bias = arms[0].policy.net.layers(places)[0]
+    net: Any = arms[0].policy.net
+    weight, bias = net.layers(torch.arange(net.flat.shape[1])[None])[0]
     place = weight[0, :2, 0] if two else bias.reshape(-1)[1:]
     for arm in arms:
         arm.policy.double()
