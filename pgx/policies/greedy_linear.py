@@ -70,7 +70,7 @@ class GreedyLinear(Policy):
 
     def log_prob(self, outputs: Tensor, action: Tensor) -> Tensor:
         """0 for the action that is taken, −∞ for the others."""
-        return torch.where(outputs.argmax(-1) == action, 0.0, -torch.inf)
+        return torch.where(outputs.argmax(-1) == action, 0.0, -torch.inf).to(outputs.dtype)
 
     def entropy(self, outputs: Tensor) -> Tensor:
         """0."""

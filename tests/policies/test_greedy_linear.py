@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from pgx.environments.corridor import Corridor
+from pgx.environments.exact import probabilities
 from pgx.errors import ConfigError
 from pgx.policies.greedy_linear import GreedyLinear
 from pgx.streams import Stream
@@ -53,6 +55,17 @@ def test_an_action_is_certain_or_impossible():
     for action, wanted in ((1, 0.0), (0, -torch.inf), (2, -torch.inf)):
         assert float(policy.log_prob(outputs, torch.tensor([[action]]))) == wanted
     assert policy.entropy(outputs).tolist() == [[0.0]]
+
+
+def test_what_it_earns_is_known_exactly():
+    """On the short corridor, within 7 decisions: to the right for ever is to walk to and fro."""
+    env = Corridor((0, 1), 1, max_steps=7)
+    policy = GreedyLinear(env.spec, (0, 1))
+    policy.flat.data[1, policy.free] = 1.0
+    assert env.objective(policy, 1.0).tolist() == [-7.0, -7.0]
+    found = probabilities(env.mdp, policy)
+    assert found.dtype == torch.float64
+    assert found[:, 0].tolist() == [[1.0, 0.0], [0.0, 1.0]]
 
 
 def test_it_has_no_score():
