@@ -1,9 +1,9 @@
-"""Where states look alike, exactly: the best policy of each kind, and what learned values earn.
+"""Where states look alike, exactly: the best policy of each kind, and what was learned.
 
     python experiments/010_aliased/measure.py
 
-writes ``measured.csv`` (environment, quantity, x, J) and ``figures/chance.svg``. Nothing is sampled
-but the runs of Q-learning whose last values are taken; those are the study's own, trained again.
+writes ``measured.csv`` (environment, quantity, x, J) and ``figures/chance.svg``. Every J is exact;
+the policies that runs end with are those of the study's own runs, trained again seed by seed.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from pgx.report.looks import LIGHT, config, painted
 
 FOLDER = Path(__file__).parent
 STUDY = FOLDER.parents[1] / "conf" / "study" / "010_aliased.yaml"
+LEARNED = ("stochastic", "deterministic", "value_based")  #: arms whose last policies are measured
 EPSILONS = (0.0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.0)
 GREEDY = 0.1  #: ε of the study's value-based arm
 RIGHT, DOWN, LEFT = 1, 2, 3  #: actions of the gridworld
@@ -138,16 +139,16 @@ def exact(puzzle: Puzzle) -> list[dict[str, Any]]:
     ]
 
 
-def frozen(name: str) -> list[dict[str, Any]]:
-    """J of every run's last values, as an ε-greedy policy that learns no more."""
+def frozen(name: str, arm: str) -> list[dict[str, Any]]:
+    """J of the policy that every run of an arm ends with: it learns no more."""
     asked = OmegaConf.load(STUDY)
     place, seeds = asked.environments[name], list(range(asked.seeds))
-    words = [f"environment={name}", *asked.base, *asked.arms.value_based, *place.overrides]
+    words = [f"environment={name}", *asked.base, *asked.arms[arm], *place.overrides]
     words.append(f"decisions={place.decisions}")
     with tempfile.TemporaryDirectory() as folder:
-        about = [f"seeds={asked.seeds}", "arm=value_based", f"output={folder}", "threads=1"]
+        about = [f"seeds={asked.seeds}", f"arm={arm}", f"output={folder}", "threads=1"]
         if pgx(["train", *words, *about]):
-            raise SystemExit(f"Q-learning on {name} failed")
+            raise SystemExit(f"{arm} on {name} failed")
         (part,) = (path.parent for path in Path(folder).rglob("config.yaml"))
         state = load_checkpoint(part)
     assert state is not None
@@ -157,7 +158,7 @@ def frozen(name: str) -> list[dict[str, Any]]:
     policy.flat.data.copy_(state["module"]["parameters"][0])
     values = env.objective(policy, 1.0).tolist()
     return [
-        {"environment": name, "quantity": "frozen_q", "x": float(seed), "J": round(value, 6)}
+        {"environment": name, "quantity": f"end_of_{arm}", "x": float(seed), "J": round(value, 6)}
         for seed, value in zip(seeds, values, strict=True)
     ]
 
@@ -217,7 +218,9 @@ def main() -> None:
     """Write the table and the figure."""
     import vl_convert
 
-    rows = [row for name, puzzle in puzzles().items() for row in exact(puzzle) + frozen(name)]
+    rows = []
+    for name, puzzle in puzzles().items():
+        rows += exact(puzzle) + [row for arm in LEARNED for row in frozen(name, arm)]
     table = pl.DataFrame(rows, infer_schema_length=None)
     table.write_csv(FOLDER / "measured.csv")
     (FOLDER / "figures").mkdir(exist_ok=True)
