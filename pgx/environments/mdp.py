@@ -78,6 +78,8 @@ class MDP:
         }
         for name, shapes in wanted.items():
             found = tuple(getattr(self, name).shape)
+            if 0 in found:
+                raise ConfigError(f"environment.mdp.{name} has shape {found}: no axis may be empty")
             if found not in shapes:
                 expected = " or ".join(map(str, shapes))
                 raise ConfigError(f"environment.mdp.{name} has shape {found}, expected {expected}")
@@ -87,7 +89,10 @@ class MDP:
             table = getattr(self, name)
             total, low = table.sum(-1), table.amin(-1)
             off = ~((total - 1).abs() <= TOLERANCE)
-            for wrong, text in ((off, "sums to {0:g}, not 1"), (low < 0, "has probability {1:g}")):
+            for wrong, text in (
+                (off, "sums to {0:.12g}, not 1"),
+                (low < 0, "has probability {1:g}"),
+            ):
                 if wrong.any():
                     place = tuple(wrong.nonzero()[0].tolist())
                     entry = f"environment.mdp.{name}{list(place) if place else ''}"

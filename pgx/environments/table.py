@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
-from zipfile import BadZipFile
+from zipfile import BadZipFile, is_zipfile
 
 import numpy as np
 import yaml
@@ -90,6 +90,8 @@ def _parsed(file: str, held: bytes) -> Any:
 
 def _arrays(file: str) -> MDP:
     try:
+        if not is_zipfile(file):
+            raise BadZipFile
         with np.load(file, allow_pickle=False) as archive:
             found = dict(archive)
     except (OSError, ValueError, BadZipFile) as error:
@@ -112,7 +114,7 @@ def _name(file: str) -> str:
 
 
 class _Strict(yaml.SafeLoader):
-    """YAML in which a key that is there twice is a mistake, and yes, no, on and off are words."""
+    """YAML in which a key that is there twice is a mistake, yes and no are words, 1e3 a number."""
 
     yaml_implicit_resolvers: ClassVar[dict[str, list[Any]]] = {
         first: [(tag, pattern) for tag, pattern in found if tag != "tag:yaml.org,2002:bool"]
@@ -128,3 +130,10 @@ class _Strict(yaml.SafeLoader):
                     problem=f"'{key}' is there twice", problem_mark=node.start_mark
                 )
         return super().construct_mapping(node, deep)
+
+
+_Strict.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
+)

@@ -181,3 +181,32 @@ def test_files_that_cannot_be_read_are_one_line(tmp_path, name):
     file = name if isinstance(name, int) else str(tmp_path / name)
     with pytest.raises(ConfigError, match=r"environment\.file="):
         Table([0], 1, file)
+
+
+def test_an_array_under_the_name_of_an_archive_is_one_line(tmp_path):
+    with open(tmp_path / "odd.npz", "wb") as file:
+        np.save(file, np.eye(3))
+    with pytest.raises(ConfigError, match=r"environment\.file=.*is no \.npz of plain arrays"):
+        Table([0], 1, str(tmp_path / "odd.npz"))
+
+
+def test_powers_of_ten_are_numbers_without_a_point_or_a_sign(tmp_path):
+    text = EXAMPLE.read_text(encoding="utf-8")
+    (tmp_path / "big.yaml").write_text(text.replace("climb: -1}", "climb: -1e3}"))
+    assert Table([0], 1, str(tmp_path / "big.yaml")).mdp.reward[0, 1, 0] == -1000
+
+
+def test_processes_without_states_actions_or_features_are_one_line():
+    none = {"transition": np.zeros((0, 0, 0)), "reward": np.zeros((0, 0)), "start": np.zeros(0)}
+    with pytest.raises(ConfigError, match=r"transition has shape \(0, 0, 0\): no axis may be empt"):
+        MDP(**none, terminal=np.zeros(0, bool))
+    tables = {name: getattr(BY_HAND, name).numpy() for name in TABLES}
+    with pytest.raises(ConfigError, match=r"features has shape \(3, 0\): no axis may be empty"):
+        MDP(**tables | {"features": np.zeros((3, 0))})
+
+
+def test_a_sum_that_misses_one_by_little_is_told_in_full():
+    tables = {name: getattr(BY_HAND, name).numpy().copy() for name in TABLES}
+    tables["transition"][0, 1, 0] += 1e-7
+    with pytest.raises(ConfigError, match=r"transition\[0, 1\] sums to 1\.0000001, not 1"):
+        MDP(**tables)
