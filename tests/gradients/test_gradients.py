@@ -316,3 +316,12 @@ def test_the_truth_is_that_of_the_environment():
     assert found.gradient[names.index("b1[1]")] == pytest.approx(2.0)
     assert found.gradient[names.index("b1[0]")] == pytest.approx(-2.0)
     assert exact(env, policy, 1.0, True) == "observations are normalised"
+
+
+def test_a_network_without_a_bias_names_its_weights_alone():
+    from pgx.build import build_environment, build_policy
+
+    config = compose_config([*CORRIDOR, "policy=categorical_floor"])
+    env = build_environment(config, [0], 1)
+    named = [name for name in parameter_names(build_policy(config, env.spec, [0])) if name]
+    assert named == ["W1[0,0]", "W1[0,1]"]
