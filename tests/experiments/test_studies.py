@@ -18,7 +18,7 @@ FOLDERS = sorted(path.parent for path in (ROOT / "experiments").glob("*/report")
 OFFICIAL = (
     *("001_lecture_ladder", "002_entropy", "003_time_limit", "004_on_policy"),
     *("005_corridor", "006_discount_trap", "007_variance_ladder"),
-    *("009_clamp", "010_aliased", "011_supervised"),
+    *("008_zeroth_vs_first", "009_clamp", "010_aliased", "011_supervised"),
 )
 SOLVED = 475.0  # CartPole-v1's threshold
 
