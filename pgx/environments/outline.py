@@ -115,7 +115,8 @@ def mdp_of(tree: Any, place: str) -> MDP:
     start = outline.spread("start", tree["start"])
     if start[terminal].any():
         raise ConfigError(f"{place}: start: an episode cannot begin in a terminal state")
-    return MDP(transition, _reward(outline, transition), start, terminal, _features(outline))
+    reward = _reward(outline, transition, terminal)
+    return MDP(transition, reward, start, terminal, _features(outline))
 
 
 def _transition(outline: Outline, terminal: np.ndarray) -> np.ndarray:
@@ -136,16 +137,25 @@ def _transition(outline: Outline, terminal: np.ndarray) -> np.ndarray:
     return table
 
 
-def _reward(outline: Outline, transition: np.ndarray) -> np.ndarray:
+def _reward(outline: Outline, transition: np.ndarray, terminal: np.ndarray) -> np.ndarray:
     states, actions = outline.states, outline.actions
     table = np.zeros_like(transition)
     for state, row in outline.section("reward", states, outline.tree["reward"] or {}).items():
+        if terminal[states[state]]:
+            raise ConfigError(
+                f"{outline.place}: reward.{state}: {state} is terminal, so nothing is earned there: "
+                "leave it out"
+            )
         for action, pay in outline.section(f"reward.{state}", actions, row).items():
             key, cell = f"reward.{state}.{action}", table[states[state], actions[action]]
             if not isinstance(pay, Mapping):
                 cell[:] = outline.value(key, pay)
                 continue
             for name, value in outline.section(key, states, pay).items():
+                if not transition[states[state], actions[action], states[name]]:
+                    raise ConfigError(
+                        f"{outline.place}: {key}.{name}: {name} never follows: leave it out"
+                    )
                 cell[states[name]] = outline.value(f"{key}.{name}", value)
     return table if (table != table[..., :1]).any() else table[..., 0]
 

@@ -105,6 +105,8 @@ def _arrays(file: str) -> MDP:
     for name, array in found.items():
         if array.dtype.kind not in "biuf" or not array.ndim:
             raise ConfigError(f"{FILE}={file}: {name} holds {array.dtype}, not an array of numbers")
+    if not np.isin(found["terminal"], (0, 1)).all():
+        raise ConfigError(f"{FILE}={file}: terminal holds more than true and false")
     return MDP(**found)
 
 

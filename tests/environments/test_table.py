@@ -102,6 +102,8 @@ def test_what_is_missing_is_asked_for():
         ({"reward": {"hall": {"climb": "much"}}}, r"reward\.hall\.climb=much: choose a number"),
         ({"reward": {"hall": {"jump": 1}}}, r"reward\.hall: jump is not a name here"),
         ({"reward": {"hall": {"climb": {"roof": 1}}}}, r"climb: roof is not a name here"),
+        ({"reward": {"hall": {"wait": {"attic": 1}}}}, r"hall\.wait\.attic: attic never follows"),
+        ({"reward": {"end": {"wait": 1}}}, r"reward\.end: end is terminal"),
         ({"features": {"hall": [1], "attic": [1, 2], "end": [0]}}, "attic has 2 numbers, the fir"),
         ({"features": {"hall": [1]}}, r"features\.attic: give a list of numbers"),
         ({"features": {"hall": 1}}, r"features\.hall: give a list of numbers"),
@@ -163,6 +165,7 @@ def test_words_that_yaml_takes_for_truth_are_names(tmp_path):
         ({"reward": np.array([["a"] * 2] * 3)}, "reward holds <U1, not an array of numbers"),
         ({"reward": np.ones((2, 2))}, r"reward has shape \(2, 2\), expected"),
         ({"reward": np.full((3, 2), np.inf)}, "reward.* is inf, not finite"),
+        ({"terminal": np.array([0, 0, 0.5])}, "terminal holds more than true and false"),
         ({"transition": np.ones((3, 2, 3))}, r"transition\[0, 0\] sums to 3, not 1"),
     ],
 )
