@@ -143,7 +143,7 @@ def _reward(outline: Outline, transition: np.ndarray, terminal: np.ndarray) -> n
     for state, row in outline.section("reward", states, outline.tree["reward"] or {}).items():
         if terminal[states[state]]:
             raise ConfigError(
-                f"{outline.place}: reward.{state}: {state} is terminal, so nothing is earned there: "
+                f"{outline.place}: reward.{state}: {state} is terminal and earns nothing: "
                 "leave it out"
             )
         for action, pay in outline.section(f"reward.{state}", actions, row).items():
