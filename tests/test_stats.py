@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 import pytest
-from rliable import library, metrics
 from scipy import stats as scipy_stats
 
 from pgx.stats.aggregates import (
@@ -20,6 +19,7 @@ from pgx.stats.aggregates import (
     wins,
 )
 from pgx.stats.bootstrap import HELD, band, improvement_interval, intervals, resamples
+from tests.support.oracles import library, metrics
 
 FIGURES = {"iqm": interquartile_mean, "mean": mean, "median": median_of_means}
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from rliable import library, metrics
 
 from pgx.analysis.analyse import analyse
 from pgx.study import Place
+from tests.support.oracles import library, metrics
 from tests.support.studies import BUDGET, Levels, level_evidence
 
 FIGURES = {
