@@ -65,3 +65,15 @@ def test_the_bands_of_the_figures(
     table = measure().bands(episodes)
     (mean,) = table.filter((pl.col("arm") == arm) & (pl.col("first") == first))["mean"]
     assert low < mean < high
+
+
+@pytest.mark.parametrize(
+    ("arm", "known"), [("rate_12", -11.7), ("rate_13", -12.42), ("rate_14", -15.09)]
+)
+def test_one_update_an_episode_ends_where_it_is_known_to(
+    episodes: pl.DataFrame, arm: str, known: float
+) -> None:
+    """Means of 1,000 runs over episodes 901 to 1000, within three standard errors of these 100."""
+    table = measure().bands(episodes)
+    (row,) = table.filter((pl.col("arm") == arm) & (pl.col("first") == 901)).to_dicts()
+    assert row["mean"] == pytest.approx(known, abs=3 * row["standard_error"])
