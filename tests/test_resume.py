@@ -24,7 +24,7 @@ ARMS = {
         "experiment=a2c",
         "estimator.horizon=8",
         "environment.slots=2",
-        "decisions=30000",
+        "decisions=12000",
         "normalization.observations=true",
         "normalization.rewards=true",
         "rollouts_reused=2",
@@ -37,7 +37,7 @@ ARMS = {
         "optimizer.learning_rate=0.0005",
     ),
 }
-KILLS = {"a2c": 5, "normalised": 1, "reward_to_go": 2}
+KILLS = {"a2c": 5, "normalised": 1, "reward_to_go": 1}
 
 
 def words(arm: str, output: str) -> list[str]:
