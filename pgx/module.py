@@ -26,6 +26,7 @@ from pgx.population import Population
 from pgx.rollout import Collector
 from pgx.streams import Streams
 from pgx.types import Baseline, Estimate, Rollout
+from pgx.updates import Seen, SitOut, Updates, portions
 
 
 class Tracker(Protocol):
@@ -73,6 +74,8 @@ class PolicyGradient(pl.LightningModule):
         tracker: where rows go.
         rollouts_reused: k, gradient steps on every rollout. From the second on it is no longer the
             policy's own, and no importance weight corrects for that: 1 is on-policy.
+        updates: ``rollout``: a gradient step is of all terms of a rollout; ``decision``: one step
+            after another, each of one decision's terms.
 
     Attributes:
         iteration: how many are done.
@@ -89,13 +92,15 @@ class PolicyGradient(pl.LightningModule):
         max_grad_norm: float | None,
         tracker: Tracker,
         rollouts_reused: int = 1,
+        updates: Updates = "rollout",
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.seeds, self.budget, self.max_grad_norm = tuple(seeds), budget, max_grad_norm
         self.env, self.policy, self.baseline = parts.env, parts.policy, parts.baseline
         self.estimator, self.tracker = parts.estimator, tracker
-        self.normalization, self.rollouts_reused = parts.normalization, rollouts_reused
+        self.normalization = parts.normalization
+        self.rollouts_reused, self.updates = rollouts_reused, updates
         streams, horizon = Streams(self.seeds, self.env.slots), self.estimator.horizon
         actor, self.diagnostics = parts.behaviour or self.policy, parts.diagnostics
         self.collect = Collector(actor, self.env, streams, horizon, self.normalization)
@@ -112,9 +117,8 @@ class PolicyGradient(pl.LightningModule):
         self.alive = np.ones(len(self.seeds), dtype=bool)
         self.diverged: dict[int, int] = {}
         self._finite = torch.ones(len(self.seeds), dtype=torch.bool, device=self.policy.flat.device)
-        tensors = [t for learner in self.learners for t in learner.tensors()]
-        tensors += self.memory()
-        self.good = LastGood(tensors, self.collect, self.env)
+        self.changing = [t for learner in self.learners for t in learner.tensors()] + self.memory()
+        self.good = LastGood(self.changing, self.collect, self.env)
 
     def training_step(self, batch: int, batch_idx: int) -> None:
         """One iteration: collect, estimate, update, record."""
@@ -124,11 +128,26 @@ class PolicyGradient(pl.LightningModule):
         for reuse in range(self.rollouts_reused):
             if reuse and self.baseline.flat is not None:
                 baseline = self.baseline(rollout)
-            estimate = self.estimator(self.policy, rollout, baseline)  # gradient [R, P]
-            norm = self.update(estimate, baseline)  # clip and step, per replica; [R]
+            if self.updates == "rollout":
+                estimate = self.estimator(self.policy, rollout, baseline)  # gradient [R, P]
+                norm = self.update(estimate, baseline)  # clip and step, per replica; [R]
+                found = estimate.diagnostics | self.moved(norm)
+            else:
+                found = self.one_by_one(rollout, baseline)
         self.freeze()  # those that left the finite numbers
-        seen = estimate.diagnostics | baseline.diagnostics | self.moved(norm) | seen
-        self.record(rollout, seen)
+        self.record(rollout, found | baseline.diagnostics | seen)
+
+    def one_by_one(self, rollout: Rollout, baseline: Baseline) -> dict[str, Tensor]:
+        """Apply every decision's terms on their own, in order; means of what was seen, ``[R]``."""
+        seen = Seen.none()
+        for portion in portions(rollout):
+            own = baseline if self.baseline.flat is None else self.baseline(portion)
+            estimate = self.estimator(self.policy, portion, own)
+            others = SitOut(self.changing)
+            norm = self.update(estimate, own)
+            others.end(portion)
+            seen.add(estimate.diagnostics | self.moved(norm), portion)
+        return seen.mean()
 
     @property
     def progress(self) -> Tensor:
@@ -145,7 +164,9 @@ class PolicyGradient(pl.LightningModule):
         """
         if self.search is not None:
             assert estimate.utility is not None  # `pgx.crowd` sees to it
-            return self.search.tell(estimate.utility, self.progress)
+            moved = self.search.tell(estimate.utility, self.progress)
+            self.policy.project()
+            return moved
         gradients = [-estimate.gradient]
         if baseline.gradient is not None and self.baseline.flat is self.policy.flat:
             gradients[0] = gradients[0] + baseline.gradient  # a critic on the policy's trunk

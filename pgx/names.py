@@ -20,6 +20,9 @@ NOT_IN_HASH = frozenset(
         *("resume", "replace", "threads", "allocator", "checkpoint_every", "allow_targets"),
     )
 )
+#: Keys that came later, and what was done before there was a choice: the hash of a config from
+#: before stays what it was.
+BEFORE = {"updates": "rollout"}
 SHOWN_CHANGES = 6  #: keys that differ which a message names
 MOST_SEEDS = 10_000  #: replicas of a part
 NO_ARMS = (
@@ -93,7 +96,8 @@ def run_relevant(config: DictConfig) -> dict[str, Any]:
     assert isinstance(tree, dict)
     if (tree.get("evaluation") or {}).get("every") is None:
         tree.pop("evaluation", None)  # nothing is evaluated, however it would be
-    return {key: value for key, value in flatten(tree).items() if _relevant(key)}
+    flat = {key: value for key, value in flatten(tree).items() if _relevant(key)}
+    return {key: value for key, value in flat.items() if key not in BEFORE or value != BEFORE[key]}
 
 
 def _relevant(key: str) -> bool:
@@ -108,7 +112,7 @@ def config_hash(config: DictConfig) -> str:
 
 def config_diff(before: DictConfig, after: DictConfig) -> tuple[str, ...]:
     """``key: old → new`` for every run-relevant key that differs."""
-    old, new = run_relevant(before), run_relevant(after)
+    old, new = (BEFORE | run_relevant(config) for config in (before, after))
     keys = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
     return tuple(f"{key}: {old.get(key)} → {new.get(key)}" for key in keys)
 

@@ -105,7 +105,8 @@ def _train(plan: PartPlan, command: Sequence[str], console: Console, mirror: Mir
     limits = (config.decisions, config.max_grad_norm)
     manifest = _manifest(plan, type(parts.env), command)
     try:
-        module = PolicyGradient(parts, plan.seeds, *limits, tracker, config.rollouts_reused)
+        when = (config.rollouts_reused, config.get("updates", "rollout"))  # not in old configs
+        module = PolicyGradient(parts, plan.seeds, *limits, tracker, *when)
         if evaluates:
             evaluations = Evaluations(build_evaluation(config, parts, plan.seeds), tracker)
         _load(plan, module, tracker, evaluations, console)

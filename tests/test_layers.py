@@ -22,7 +22,7 @@ LAYERS = (
     {"estimators"},
     {"rollout", "normalization", "optimizers", "population"},
     {"module", "callbacks", "progress", "checkpoint", "tracking", "allocator", "freeze", "spinning"}
-    | {"evaluation", "diagnostics"},
+    | {"evaluation", "diagnostics", "updates"},
     {"train", "sweep", "report", "cli", "records", "tables", "export", "status"}
     | {
         "status_table",

@@ -61,6 +61,9 @@ def score_gradient(
     bonus = rollout.mask.to(weight.dtype) * (entropy_coefficient * scale)
     total, entropies = torch.zeros_like(policy.flat), []
     for block in time_blocks(len(weight), rollout.complete):
+        if rollout.complete and not bool(rollout.mask[block].any()):
+            entropies.append(torch.zeros_like(weight[block]))
+            continue
         with torch.enable_grad():
             outputs = policy(replica_rows(rollout.observation[block]))
         action, rows = replica_rows(rollout.action[block]), replica_rows(weight[block])

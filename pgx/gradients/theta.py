@@ -19,7 +19,6 @@ from pgx.normalization import Normalization
 from pgx.part import threads
 from pgx.policies.base import Policy
 from pgx.restore import choose_seeds, find_part, read_config, read_state, restore
-from pgx.types import Rollout
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,13 @@ def along(config: DictConfig, seeds: Sequence[int], points: int) -> list[Theta]:
     torch.set_num_threads(min(threads(config), len(seeds)))  # bits as in a part
     parts = build(config, seeds)
     module = PolicyGradient(
-        parts, seeds, config.decisions, config.max_grad_norm, _Silent(), config.rollouts_reused
+        parts,
+        seeds,
+        config.decisions,
+        config.max_grad_norm,
+        _Silent(),
+        config.rollouts_reused,
+        config.get("updates", "rollout"),  # which earlier versions did not have
     )
     names = parameter_names(parts.policy)
     due = np.linspace(0.0, config.decisions, points)
@@ -137,15 +142,7 @@ def _crossed(
 class _Silent:
     """A tracker that keeps nothing."""
 
-    def record(
-        self,
-        iteration: int,
-        decisions: np.ndarray,
-        rollout: Rollout,
-        reward_raw: Tensor,
-        diagnostics: dict[str, Tensor],
-        alive: np.ndarray,
-    ) -> None:
+    def record(self, *row: object) -> None:
         """Nothing is recorded."""
 
 

@@ -1,11 +1,13 @@
 """The process that mirrors a part's rows to W&B: ``python -m`` this module, DIRECTORY MODE.
 
 It reads what training wrote and never talks to it: standard input is a pipe whose other end only
-the trainer holds, and its end, however it comes, means that no row follows. What is left to do at
-that moment is what the trainer waits for, so most of the work is done beside training. There a
-second busy process can halve the speed of a trainer with two threads on two cores: this one gives
-way, and after every piece of work it rests for many times as long. A run that ends within
-`FIRST_S` pays at its end alone.
+the trainer holds, and its end, however it comes, means that no row follows.
+
+Online, people look on, so it works beside training. There a second busy process can halve the
+speed of a trainer with two threads on two cores: this one gives way, and after every piece of work
+it rests for many times as long. Offline nobody sees anything before the end, and then every core
+is free: the work is done there, faster than it could be beside training and at no cost to it. Only
+long trainings are looked at before, so that the wait at the end stays short.
 """
 
 from __future__ import annotations
@@ -31,8 +33,8 @@ if TYPE_CHECKING:  # imported when there is something to do, for it takes a seco
     from pgx.tracking.grid import Grid
     from pgx.tracking.wandb_runs import Runs
 
-FIRST_S = 10.0  #: of training before anything is done
-EVERY_S = {"offline": 5.0, "online": 30.0}  #: from look to look at the rows, during training
+FIRST_S = {"offline": 300.0, "online": 10.0}  #: of training before anything is done
+EVERY_S = {"offline": 300.0, "online": 30.0}  #: from look to look at the rows, during training
 SHARE = 0.1  #: of a processor that work beside training takes at most, wandb-core left out
 PATIENCE_S = 60.0  #: with a server that does not answer, while there is training
 HURRY_S = 10.0  #: with the same when training is over, and the trainer waits
@@ -188,7 +190,7 @@ def main(directory: Path, mode: str, trainer: str | None = None) -> None:
 
 def _mirror(directory: Path, mode: str, trainer: int) -> None:
     pace = Pace(trainer)
-    pace.sleep(FIRST_S)
+    pace.sleep(FIRST_S[mode])
     if not pace.ended:
         _step_back()
     sender = _open(directory, mode, pace, trainer)

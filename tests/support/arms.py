@@ -19,7 +19,7 @@ def arm(directory: Path, overrides: Sequence[str], seeds: Sequence[int]) -> Poli
     parts = build(config, seeds)
     tracker = FileTracker(directory, seeds, parts.env.slots)
     limits = (int(config.decisions), config.max_grad_norm)
-    return PolicyGradient(parts, seeds, *limits, tracker, config.rollouts_reused)
+    return PolicyGradient(parts, seeds, *limits, tracker, config.rollouts_reused, config.updates)
 
 
 def trained(module: PolicyGradient, iterations: int) -> PolicyGradient:

@@ -32,7 +32,8 @@ from pathlib import Path
 import pgx.tracking.mirror as mirror
 import pgx.tracking.mirror_process as process
 import pgx.tracking.wandb_runs as runs
-process.FIRST_S, process.SHARE = 0.1, 1.0
+process.FIRST_S = {{"offline": 0.1, "online": 0.1}}
+process.SHARE = 1.0
 process.EVERY_S = {{"offline": 0.1, "online": 0.1}}
 process.PATIENCE_S, process.HURRY_S, process.CHECK_S = 2.0, 1.0, 0.1
 runs.FINISH_S = 3.0

@@ -126,7 +126,7 @@ def test_rows_are_sent_while_there_is_training(part: Path) -> None:
 def test_a_run_that_ends_soon_pays_at_its_end_alone(
     part: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    quick = parts.QUICK.replace("process.FIRST_S, process.SHARE = 0.1", "process.FIRST_S, _ = 60")
+    quick = parts.QUICK.replace('FIRST_S = {{"offline": 0.1', 'FIRST_S = {{"offline": 60')
     assert quick != parts.QUICK
     monkeypatch.setattr(parts, "QUICK", quick)
     trainer = Trainer(part, "wandb.points=7").train(range(7))
