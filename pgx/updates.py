@@ -35,10 +35,10 @@ def check_updates(updates: str, estimator: Reinforce, name: str) -> None:
             f"updates=decision: {name} is no sum over decisions; use updates=rollout, or "
             "estimator=reward_to_go"
         )
-    if estimator.normalize_advantage:
+    if not estimator.separable:
+        what = "estimator.normalize_advantage=true" if estimator.normalize_advantage else name
         raise ConfigError(
-            "updates=decision: estimator.normalize_advantage=true would standardise each "
-            "decision by itself; choose false"
+            f"updates=decision: {what} weighs every decision by all others; use updates=rollout"
         )
 
 

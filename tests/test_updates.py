@@ -135,7 +135,9 @@ def test_what_is_seen_is_a_mean_over_a_replicas_own_rows() -> None:
             ("estimator=utility", "optimizer=cross_entropy", "environment.slots=1"),
             "updates=decision: estimator=utility is no sum over decisions; use updates=rollout",
         ),
-        (("estimator.normalize_advantage=true",), "standardise each decision by itself"),
+        (("estimator=prioritized",), "updates=decision: estimator=prioritized weighs every"),
+        (("estimator=reward_weighted",), "updates=decision: estimator=reward_weighted weighs"),
+        (("estimator.normalize_advantage=true",), "normalize_advantage=true weighs every decision"),
     ],
 )
 def test_what_has_no_terms_is_refused(words: tuple[str, ...], line: str) -> None:

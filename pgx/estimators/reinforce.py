@@ -42,6 +42,7 @@ class Reinforce:
     scores = True  #: whether its gradient is a mean over trajectories of weighted scores
     per_parameter = True  #: whether a baseline may be another number for each parameter
     likelihood = True  #: whether it asks for log π, which deterministic policies lack
+    separable = True  #: whether what a decision weighs does not depend on what others weigh
     horizon: int | None = None  #: decisions per slot and iteration; None: complete episodes
 
     def __init__(
@@ -60,6 +61,7 @@ class Reinforce:
         self.entropy_coefficient = Schedule("estimator.entropy_coefficient", entropy_coefficient)
         self.sampled_entropy = entropy == "monte_carlo"
         self.normalize_advantage = normalize_advantage
+        self.separable = self.separable and not normalize_advantage
 
     def attach(self, policy: ScoreFunction, env: Solvable) -> None:
         """Called once, before training: most estimators know the environment by rollouts alone.

@@ -48,6 +48,7 @@ class RewardWeighted(Reinforce):
     """
 
     per_parameter = False
+    separable = False
 
     def __init__(
         self,

@@ -116,7 +116,7 @@ def _two_rewards(mdp: MDP, noise: float) -> MDP:
 
 def _uneven(arm: Arm) -> bool:
     """Whether an estimate is not linear in a reward."""
-    return arm.estimator.normalize_advantage or arm.baseline.per_parameter
+    return not arm.estimator.separable or arm.baseline.per_parameter
 
 
 def _enumerated(arm: Arm, listing: Listing) -> ExactMoments:

@@ -11,14 +11,15 @@ from pathlib import Path
 from pgx.analysis.model import Analysis
 from pgx.errors import ConfigError
 from pgx.report.captions import caption
-from pgx.report.charts import PARAMS, Spec, charts, short
+from pgx.report.charts import PARAMS, SCHEMA, Spec, charts, short
 from pgx.report.data import Rows, arms, datasets, labels
-from pgx.report.looks import painted
+from pgx.report.looks import config, painted
 from pgx.tracking.atomic import replacing
 
 KINDS = ("svg", "pdf", "png")  #: of files
 SCALE = 2  #: of a PNG
 WIDTH = 560  #: of a chart, pixels
+PADDING = 8  #: around a chart of a file, pixels
 _RESOURCES = re.compile(rb"(?:^ +/[a-z]+[0-9]+ [0-9]+ 0 R\n){2,}", re.MULTILINE)
 WRAP = 112  #: characters of a line of the caption
 
@@ -66,6 +67,22 @@ def draw(analysis: Analysis, directory: Path) -> list[Path]:
     return written
 
 
+def alone(spec: Spec) -> str:
+    """A chart that belongs to no report as an SVG file, in the looks of those that do.
+
+    Args:
+        spec: what it shows, in Vega-Lite, with its rows; a padding of its own stands.
+
+    Returns:
+        The file's text; the same each time.
+    """
+    import vl_convert
+
+    around = {"$schema": SCHEMA, "config": config(), "background": "white", "padding": PADDING}
+    svg: str = vl_convert.vegalite_to_svg(painted({**around, **spec}))
+    return svg
+
+
 def ordered(pdf: bytes) -> bytes:
     """The same PDF with the names of its resources in order: they come as a hash table has them.
 
@@ -81,7 +98,7 @@ def figure(analysis: Analysis, name: str, spec: Spec, rows: Rows) -> Spec:
     title = {"text": f"{environment}: {spec['usermeta']['title']}", "subtitle": lines}
     title |= {"anchor": "start", "offset": 12}
     values = rows.values(arms(analysis), labels(analysis))
-    size = {"data": {"values": values}, "width": WIDTH, "title": title, "padding": 8}
+    size = {"data": {"values": values}, "width": WIDTH, "title": title, "padding": PADDING}
     whole = {**spec, **size, "background": "white"}
     whole["params"] = [*PARAMS[:-1], {"name": "labelled", "value": True}]
     whole["layer"] = [layer for layer in spec["layer"] if "params" not in layer]

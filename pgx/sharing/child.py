@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pgx.errors import ConfigError, RunFailed
+from pgx.tracking.leave import leave
 from pgx.tracking.mirror import environment
 
 Event = dict[str, Any]
@@ -82,9 +83,8 @@ def serve(work: Callable[[Mapping[str, Any], Callable[[Event], None]], None]) ->
             traceback.print_exc()
             say({"event": "failed", "mistake": refused(error), "line": told(error)})
         finally:
-            sys.stderr.flush()
             out.flush()
-            os._exit(code)  # wandb's own ending may wait for the network for days
+            leave(code)
 
 
 def refused(error: BaseException) -> bool:

@@ -23,6 +23,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pgx.tracking.leave import clear, leave
 from pgx.tracking.manifest import PartLock, read_manifest
 from pgx.tracking.runs_state import FOLDER
 
@@ -184,8 +185,7 @@ def main(directory: Path, mode: str, trainer: str | None = None) -> None:
     except Exception:  # noqa: BLE001 - printed to the log, and answered with status 1
         traceback.print_exc()
     finally:
-        sys.stderr.flush()
-        os._exit(code)  # wandb's own ending may wait for the network for days
+        leave(code)
 
 
 def _mirror(directory: Path, mode: str, trainer: int) -> None:
@@ -210,6 +210,7 @@ def _open(directory: Path, mode: str, pace: Pace, trainer: int) -> Sender:
             raise
         traceback.print_exc()
         print("the runs could not be opened: once more, offline", file=sys.stderr, flush=True)
+        clear()
         words = [*COMMAND, str(directory), "offline", str(trainer)]
         os.execve(words[0], words, environment(os.environ))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
@@ -12,6 +13,7 @@ from gymnasium.vector.utils import batch_space
 from pgx.environments.cartpole import CartPole
 from pgx.environments.gymnasium import Gymnasium
 from pgx.errors import ConfigError
+from tests.support.arms import arm, tensors, trained
 
 R, N = 3, 2
 MODES = ["sync", "async", "vector_entry_point"]
@@ -498,3 +500,21 @@ def test_a_missing_package_says_what_to_install(make, name, hint, mode):
             make(id="pgx/Lacking-v0", vectorization=mode)
     finally:
         del gym.registry["pgx/Lacking-v0"]
+
+
+def test_asynchronous_with_one_worker_is_synchronous_with_one_environment(tmp_path):
+    """Bit for bit: rows, parameters and the optimizer's memory."""
+    words = (
+        "experiment=a2c",
+        "environment=gymnasium",
+        "environment.slots=1",
+        "estimator.horizon=9",
+    )
+    learned = []
+    for mode in ("sync", "async"):
+        module = arm(tmp_path / mode, (*words, f"environment.vectorization={mode}"), [5])
+        learned.append(tensors(trained(module, 12), 0))
+        assert module.env._vectorization == mode
+        module.env.close()
+    assert len(learned[0]) > 2
+    assert all(torch.equal(one, other) for one, other in zip(*learned, strict=True))

@@ -12,6 +12,7 @@ from pgx.environments.corridor import LEFT, RIGHT, Corridor
 from pgx.errors import ConfigError
 from pgx.policies.categorical_floor import CategoricalFloor, floored
 from pgx.types import EnvSpec
+from tests.support.arms import arm, trained
 
 R, B, D, A = 3, 64, 4, 5
 SEEDS = (4, 0, 9)
@@ -145,3 +146,31 @@ def test_mistakes_are_one_line(options, line):
 def test_continuous_actions_are_refused():
     with pytest.raises(ConfigError, match="needs discrete actions"):
         CategoricalFloor(EnvSpec("box", (1,), "continuous", 1), (0,), None, 0.05)
+
+
+def test_one_logit_climbs_at_the_pace_of_two_at_half_the_rate(tmp_path):
+    """Only what is between the logits counts, and two that move do so twice as fast.
+
+    One logit at 2⁻¹³ therefore ends on the corridor where two end at 2⁻¹⁴: at −15.1, outside the
+    band of 2⁻¹³ (study 005 measures −15.04 ± .13).
+    """
+    words = (
+        *("environment=corridor", "environment.slots=1", "policy=categorical_floor"),
+        *("policy.initial_logits=[1.47,-1.47]", "estimator=reward_to_go", "estimator.discount=1"),
+        *("baseline=none", "optimizer=sgd"),
+    )
+    rate = 2.0**-13
+    one = arm(tmp_path / "one", (*words, f"optimizer.learning_rate={rate}"), [3, 1, 4])
+    two = arm(tmp_path / "two", (*words, f"optimizer.learning_rate={rate / 2}"), [3, 1, 4])
+    start, step = one.policy.flat.detach().clone(), one.learners[0].step
+    moves = torch.ones_like(start)
+    one.policy.net.layers(moves)[0][0][..., 0] = 0.0  # left stays where it is
+    one.learners[0].step = lambda gradient, progress: step(gradient * moves, progress)
+    for module in (one, two):
+        trained(module, 40)
+    assert one.decisions.tolist() == two.decisions.tolist()
+    logits = [m.policy.net.layers(m.policy.flat.detach())[0][0][:, 0] for m in (one, two)]
+    assert torch.equal(logits[0][:, 0], torch.full((3,), 1.47))
+    apart = [pair[:, 1] - pair[:, 0] for pair in logits]
+    assert (apart[0] > -2.9).all()  # it has moved
+    torch.testing.assert_close(*apart, rtol=1e-4, atol=1e-4)
