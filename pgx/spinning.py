@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import MutableMapping
 
-SPINS = 3000  #: some ten microseconds, the time between two operations of an iteration
+SPINS = 3000  #: turns of a loop
 
 
 def spin_briefly(variables: MutableMapping[str, str] = os.environ) -> None:
     """Let a thread of torch's that waits for another go to sleep after a short while.
 
-    By default GNU's OpenMP turns 300,000 times, milliseconds long, before it sleeps. On a machine
-    with other work, whose processes take a processor from one of two threads, the other then holds
-    its own for nothing, and both may come to a tenth of their speed. Sleeping at once costs more
-    than the wait itself, so it turns for a little while.
+    By default GNU's OpenMP turns 300,000 times before it sleeps. On a machine with other work,
+    whose processes take a processor from one of two threads, the other then holds its own for
+    nothing, and both may come to a tenth of their speed. `SPINS` turns cost nothing on a quiet
+    machine.
 
     Call before torch is imported, for the library reads its variables once. Whoever set
     ``GOMP_SPINCOUNT`` or ``OMP_WAIT_POLICY`` has decided already.
