@@ -22,7 +22,8 @@ from pgx.environments.base import Environment
 from pgx.gradients.arms import Arm, combine
 from pgx.gradients.asked import Asked, choices
 from pgx.gradients.exact import exact_moments
-from pgx.report.looks import LIGHT, config, painted
+from pgx.report.drawing import alone
+from pgx.report.looks import LIGHT
 
 FOLDER = Path(__file__).resolve().parent
 ESTIMATORS = {"with": "reward_to_go", "without": "reward_to_go:discount_weighting=false"}
@@ -240,26 +241,16 @@ def chart(table: pl.DataFrame) -> dict[str, Any]:
         "anchor": "start",
         "offset": 18,
     }
-    return painted(
-        {
-            "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
-            "title": title,
-            "hconcat": [panel(table, name) for name in ESTIMATORS],
-            "spacing": 36,
-            "padding": 8,
-            "config": {**config(), "background": "white"},
-        }
-    )
+    panels = [panel(table, name) for name in ESTIMATORS]
+    return {"title": title, "hconcat": panels, "spacing": 36}
 
 
 def main() -> None:
     """Write the table and the figure."""
-    import vl_convert
-
     table = measured()
     table.write_csv(FOLDER / "measured.csv")
     (FOLDER / "figures").mkdir(exist_ok=True)
-    (FOLDER / "figures" / "field.svg").write_text(vl_convert.vegalite_to_svg(chart(table)))
+    (FOLDER / "figures" / "field.svg").write_text(alone(chart(table)), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -30,7 +30,8 @@ from pgx.estimators.utility import Utility
 from pgx.gradients.sample import Sampler
 from pgx.policies.base import Policy
 from pgx.policies.gaussian_linear import LEAST, GaussianLinear
-from pgx.report.looks import LIGHT, config, painted
+from pgx.report.drawing import alone
+from pgx.report.looks import LIGHT
 
 FOLDER = Path(__file__).parent
 SEED = 8
@@ -202,7 +203,7 @@ def chart(table: pl.DataFrame) -> dict[str, Any]:
     }
     panels = [panel(table, environment) for environment in THETAS]
     apart = {"scale": {"color": "independent", "shape": "independent"}}
-    return {"title": title, "hconcat": panels, "resolve": apart, "padding": 8}
+    return {"title": title, "hconcat": panels, "resolve": apart}
 
 
 def costs() -> pl.DataFrame:
@@ -253,22 +254,18 @@ def curves(table: pl.DataFrame) -> dict[str, Any]:
         "anchor": "start",
         "offset": 12,
     }
-    return {"width": 460, "height": 300, "title": title, "layer": [line, best], "padding": 8}
+    return {"width": 460, "height": 300, "title": title, "layer": [line, best]}
 
 
 def main() -> None:
     """Write the table and the figures."""
-    import vl_convert
-
     pairs = [(environment, theta) for environment in THETAS for theta in THETAS[environment]]
     found = [row for pair in pairs for row in rows(*pair, returns(*pair))]
     table = pl.DataFrame(found)
     table.write_csv(FOLDER / "measured.csv")
     (FOLDER / "figures").mkdir(exist_ok=True)
     for name, drawn in {"error": chart(table), "regulator": curves(costs())}.items():
-        schema = "https://vega.github.io/schema/vega-lite/v5.json"
-        spec = painted({"$schema": schema, **drawn, "config": config(), "background": "white"})
-        (FOLDER / "figures" / f"{name}.svg").write_text(vl_convert.vegalite_to_svg(spec))
+        (FOLDER / "figures" / f"{name}.svg").write_text(alone(drawn), encoding="utf-8")
 
 
 if __name__ == "__main__":

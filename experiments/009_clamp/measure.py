@@ -26,7 +26,8 @@ from pgx.gradients.asked import Asked, choices
 from pgx.gradients.enumerate import Listing, every_trajectory
 from pgx.gradients.exact import exact_moments
 from pgx.gradients.yardsticks import Constant
-from pgx.report.looks import DASHES, LIGHT, config, painted
+from pgx.report.drawing import alone
+from pgx.report.looks import DASHES, LIGHT
 
 FOLDER = Path(__file__).resolve().parent
 START = 0.2  #: θ of the example
@@ -249,27 +250,15 @@ def chart(table: pl.DataFrame) -> dict[str, Any]:
         "anchor": "start",
         "offset": 12,
     }
-    return painted(
-        {
-            "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
-            "width": 460,
-            "height": 300,
-            "title": title,
-            "layer": layers,
-            "padding": 8,
-            "config": {**config(), "background": "white"},
-        }
-    )
+    return {"width": 460, "height": 300, "title": title, "layer": layers}
 
 
 def main() -> None:
     """Write the table and the figure."""
-    import vl_convert
-
     table = measured()
     table.write_csv(FOLDER / "measured.csv")
     (FOLDER / "figures").mkdir(exist_ok=True)
-    (FOLDER / "figures" / "variance.svg").write_text(vl_convert.vegalite_to_svg(chart(table)))
+    (FOLDER / "figures" / "variance.svg").write_text(alone(chart(table)), encoding="utf-8")
 
 
 if __name__ == "__main__":

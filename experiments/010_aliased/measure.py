@@ -26,7 +26,8 @@ from pgx.config import compose_config
 from pgx.environments.exact import objective
 from pgx.environments.mdp import MDP
 from pgx.environments.tabular import Tabular
-from pgx.report.looks import LIGHT, config, painted
+from pgx.report.drawing import alone
+from pgx.report.looks import LIGHT
 
 FOLDER = Path(__file__).parent
 STUDY = FOLDER.parents[1] / "conf" / "study" / "010_aliased.yaml"
@@ -179,7 +180,7 @@ def chart(rows: pl.DataFrame) -> dict[str, Any]:
         "offset": 12,
     }
     panels = [_panel(rows.filter(pl.col("environment") == name), titles[name]) for name in titles]
-    return {"title": title, "hconcat": panels, "spacing": 28, "padding": 8}
+    return {"title": title, "hconcat": panels, "spacing": 28}
 
 
 def _panel(rows: pl.DataFrame, title: str) -> dict[str, Any]:
@@ -216,17 +217,13 @@ def _panel(rows: pl.DataFrame, title: str) -> dict[str, Any]:
 
 def main() -> None:
     """Write the table and the figure."""
-    import vl_convert
-
     rows = []
     for name, puzzle in puzzles().items():
         rows += exact(puzzle) + [row for arm in LEARNED for row in frozen(name, arm)]
     table = pl.DataFrame(rows, infer_schema_length=None)
     table.write_csv(FOLDER / "measured.csv")
     (FOLDER / "figures").mkdir(exist_ok=True)
-    schema = "https://vega.github.io/schema/vega-lite/v5.json"
-    spec = {"$schema": schema, **chart(table), "config": config(), "background": "white"}
-    (FOLDER / "figures" / "chance.svg").write_text(vl_convert.vegalite_to_svg(painted(spec)))
+    (FOLDER / "figures" / "chance.svg").write_text(alone(chart(table)), encoding="utf-8")
 
 
 if __name__ == "__main__":

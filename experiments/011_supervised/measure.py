@@ -23,7 +23,8 @@ from pgx.cli import main as pgx
 from pgx.config import compose_config
 from pgx.evaluation import Evaluation, Protocol, evaluation_seeds
 from pgx.policies.base import Policy
-from pgx.report.looks import LIGHT, config, painted
+from pgx.report.drawing import alone
+from pgx.report.looks import LIGHT
 
 FOLDER = Path(__file__).parent
 STUDY = FOLDER.parents[1] / "conf" / "study" / "011_supervised.yaml"
@@ -136,21 +137,17 @@ def chart(table: pl.DataFrame, others: pl.DataFrame) -> dict[str, Any]:
             "encoding": {"y": y, "color": colour},
         },
     ]
-    return {"width": 480, "height": 300, "title": title, "layer": layers, "padding": 8}
+    return {"width": 480, "height": 300, "title": title, "layer": layers}
 
 
 def main() -> None:
     """Write the table and the figure."""
-    import vl_convert
-
     seeds = list(range(OmegaConf.load(STUDY).seeds))
     table = pl.concat([learned(arm, seeds) for arm in EXPERTS])
     table.write_csv(FOLDER / "measured.csv")
     (FOLDER / "figures").mkdir(exist_ok=True)
-    schema = "https://vega.github.io/schema/vega-lite/v5.json"
-    drawn = chart(table, learners())
-    spec = {"$schema": schema, **drawn, "config": config(), "background": "white"}
-    (FOLDER / "figures" / "copies.svg").write_text(vl_convert.vegalite_to_svg(painted(spec)))
+    drawn = alone(chart(table, learners()))
+    (FOLDER / "figures" / "copies.svg").write_text(drawn, encoding="utf-8")
 
 
 if __name__ == "__main__":
