@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
-from pathlib import Path
 from types import ModuleType
 
 import polars as pl
 import pytest
 import torch
 
-FOLDER = Path(__file__).resolve().parents[2] / "experiments" / "010_aliased"
+from tests.support import experiments
+
+FOLDER = experiments.EXPERIMENTS / "010_aliased"
 
 
 @pytest.fixture(scope="module")
 def measure() -> ModuleType:
-    place = importlib.util.spec_from_file_location("measure_aliased", FOLDER / "measure.py")
-    module = importlib.util.module_from_spec(place)
-    sys.modules[place.name] = module  # dataclasses look their annotations up there
-    place.loader.exec_module(module)
-    return module
+    return experiments.measure(FOLDER.name)
 
 
 @pytest.fixture(scope="module")

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-from pathlib import Path
-from types import ModuleType
 
 import polars as pl
 import pytest
 
-FOLDER = Path(__file__).resolve().parents[2] / "experiments" / "009_clamp"
+from tests.support.experiments import EXPERIMENTS, measure
+
+FOLDER = EXPERIMENTS / "009_clamp"
 PAIRS = [(1.0, 0.0), (0.0, 1.0), (-1.0, -2.0), (2.0, 1.0)]
-
-
-def measure() -> ModuleType:
-    place = importlib.util.spec_from_file_location("measure_clamp", FOLDER / "measure.py")
-    module = importlib.util.module_from_spec(place)
-    place.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +40,7 @@ def read(
 
 def test_the_committed_rows_are_what_is_measured(table: pl.DataFrame) -> None:
     """The example with two pairs of rewards, a parabola, and both kinds of ends with a third."""
-    module = measure()
+    module = measure(FOLDER.name)
     module.CONSTANTS = module.CONSTANTS[::5]
     rows = [*module.worked(PAIRS[1]), *module.worked(PAIRS[2]), *module.parabola(PAIRS[1])]
     rows += [row for project in (False, True) for row in module.ends(PAIRS[2], project)]
@@ -164,7 +156,7 @@ def test_who_was_lost_and_when() -> None:
 
 
 def test_the_figure_names_three_points_of_either_curve(table: pl.DataFrame) -> None:
-    lines, marks = measure().places(table)
+    lines, marks = measure(FOLDER.name).places(table)
     assert len(lines) == 2 * 21
     where = {(mark["pair"], mark["name"]): (mark["b"], mark["variance"]) for mark in marks}
     assert where["R = (0, 1)", "V"] == pytest.approx((0.8, 2.25))

@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-from types import ModuleType
-
 import polars as pl
 import pytest
 
 from pgx.config import compose_config
+from tests.support.experiments import EXPERIMENTS, script
 
-FOLDER = Path(__file__).resolve().parents[2] / "experiments" / "000_competence"
+FOLDER = EXPERIMENTS / "000_competence"
 RESULTS = pl.read_csv(FOLDER / "results.csv")
 SEEDS = 10
+SUMMARISE = script("000_competence/summarise.py")
 
 
-def summarise() -> ModuleType:
-    place = importlib.util.spec_from_file_location("summarise", FOLDER / "summarise.py")
-    module = importlib.util.module_from_spec(place)
-    place.loader.exec_module(module)
-    return module
-
-
-ASKED = {name: least for name, (least, _) in summarise().ASKED.items() if least is not None}
+ASKED = {name: least for name, (least, _) in SUMMARISE.ASKED.items() if least is not None}
 
 
 def test_the_readmes_table_is_made_of_the_rows() -> None:
-    assert summarise().table(RESULTS) in (FOLDER / "README.md").read_text()
+    assert SUMMARISE.table(RESULTS) in (FOLDER / "README.md").read_text()
 
 
 @pytest.mark.parametrize("environment", ASKED)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import re
-from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import polars as pl
@@ -15,15 +12,9 @@ import torch
 
 from pgx.environments.exact import gradient, unweighted_gradient
 from pgx.environments.table import Table
+from tests.support.experiments import EXPERIMENTS, measure
 
-FOLDER = Path(__file__).resolve().parents[2] / "experiments" / "006_discount_trap"
-
-
-def measure() -> ModuleType:
-    place = importlib.util.spec_from_file_location("measure_discount_trap", FOLDER / "measure.py")
-    module = importlib.util.module_from_spec(place)
-    place.loader.exec_module(module)
-    return module
+FOLDER = EXPERIMENTS / "006_discount_trap"
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +29,7 @@ def read(table: pl.DataFrame, quantity: str, process: str, update: str) -> list[
 
 def test_the_committed_rows_are_what_is_measured(table: pl.DataFrame) -> None:
     """All but the large process's limits, which take long, and the field, half of it."""
-    module = measure()
+    module = measure(FOLDER.name)
     module.GRID = module.GRID[::2]
     fields = [
         row for name, update in module.sigmoids().items() for row in module.field(update, name)
@@ -143,7 +134,7 @@ def numbers(line: str) -> list[float]:
 
 
 def test_the_figure_is_drawn_from_the_rows(table: pl.DataFrame) -> None:
-    arrows = {name: measure().arrows(table, name) for name in ("with", "without")}
+    arrows = {name: measure(FOLDER.name).arrows(table, name) for name in ("with", "without")}
     assert [len(one) for one in arrows.values()] == [81, 81]
     steeper = [
         two["angle"] < one["angle"]

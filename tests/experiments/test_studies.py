@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from omegaconf import OmegaConf
 
 from pgx.report.shipped import Shipped, read_shipped
 from pgx.study import prediction_hash
+from tests.conftest import ROOT
+from tests.support.experiments import EXPERIMENTS, script
 
-ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = sorted(path.parent for path in (ROOT / "experiments").glob("*/report"))
+FOLDERS = sorted(path.parent for path in EXPERIMENTS.glob("*/report"))
 OFFICIAL = (
     *("001_lecture_ladder", "002_entropy", "003_time_limit", "004_on_policy"),
     *("005_corridor", "006_discount_trap", "007_variance_ladder"),
     *("008_zeroth_vs_first", "009_clamp", "010_aliased", "011_supervised"),
 )
 SOLVED = 475.0  # CartPole-v1's threshold
-
-
-def summarise() -> ModuleType:
-    place = importlib.util.spec_from_file_location(
-        "summarise_study", ROOT / "experiments" / "summarise.py"
-    )
-    module = importlib.util.module_from_spec(place)
-    place.loader.exec_module(module)
-    return module
 
 
 def shipped(folder: Path) -> Shipped:
@@ -48,7 +38,7 @@ def test_every_official_study_is_there() -> None:
 def test_the_readme_tells_what_the_rows_say(folder: Path) -> None:
     readme = (folder / "README.md").read_text(encoding="utf-8")
     study = shipped(folder).evidence.study
-    assert summarise().outcome(folder) in readme
+    assert script("summarise.py").outcome(folder) in readme
     assert study.question in one_line(readme)
     assert one_line(study.prediction) in one_line(readme)
     assert f"pgx sweep study={study.name}" in readme
@@ -93,6 +83,6 @@ def test_something_is_learned_in_every_environment(folder: Path) -> None:
 
 
 def test_the_ladder_reaches_the_threshold() -> None:
-    said = json.loads((ROOT / "experiments/001_lecture_ladder/report/numbers.json").read_text())
+    said = json.loads((EXPERIMENTS / "001_lecture_ladder/report/numbers.json").read_text())
     arms = said["environments"]["cartpole-v1"]["metrics"]["final"]["summaries"]
     assert max(arm["iqm"]["estimate"] for arm in arms.values()) >= SOLVED

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -13,17 +11,15 @@ import pytest
 
 from pgx.build import build
 from pgx.config import compose_config
+from tests.support import experiments
 
-FOLDER = Path(__file__).resolve().parents[2] / "experiments" / "011_supervised"
+FOLDER = experiments.EXPERIMENTS / "011_supervised"
 EXPERTS = ("expert_good", "expert_mediocre")
 
 
 @pytest.fixture(scope="module")
 def measure() -> ModuleType:
-    place = importlib.util.spec_from_file_location("measure_supervised", FOLDER / "measure.py")
-    module = importlib.util.module_from_spec(place)
-    place.loader.exec_module(module)
-    return module
+    return experiments.measure(FOLDER.name)
 
 
 @pytest.fixture(scope="module")

@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import json
-import sys
-from pathlib import Path
-from types import ModuleType
 
 import pytest
 from scipy.stats import binom
 
-FOLDER = Path(__file__).resolve().parents[2] / "experiments" / "007_variance_ladder"
+from tests.support.experiments import EXPERIMENTS, measure
+
+FOLDER = EXPERIMENTS / "007_variance_ladder"
 TOTAL, TO_GO, TD = "reinforce", "reward_to_go", "td"
 
 
-def load() -> ModuleType:
-    place = importlib.util.spec_from_file_location("measure_ladder", FOLDER / "measure.py")
-    module = importlib.util.module_from_spec(place)
-    sys.modules[place.name] = module  # dataclasses ask for it
-    place.loader.exec_module(module)
-    return module
-
-
-LADDER = load()
+LADDER = measure(FOLDER.name)
 with (FOLDER / "measured.csv").open(encoding="utf-8") as file:
     ROWS = list(csv.DictReader(file))
 REPEATED = [row for row in ROWS if row["point"] == "p=.5 again"]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -17,8 +15,9 @@ import torch
 from pgx.build import build_environment, build_policy
 from pgx.config import compose_config
 from pgx.environments.exact import objective
+from tests.support import experiments
 
-FOLDER = Path(__file__).resolve().parents[2] / "experiments" / "008_zeroth_vs_first"
+FOLDER = experiments.EXPERIMENTS / "008_zeroth_vs_first"
 #: what the study file predicts of each arm; cross entropy, say, is to be better on the regulator
 PREDICTED = {
     ("cartpole-v1", "cross_entropy"): "undecided",
@@ -46,10 +45,7 @@ WRONG = {
 
 @pytest.fixture(scope="module")
 def measure() -> ModuleType:
-    place = importlib.util.spec_from_file_location("measure_zeroth", FOLDER / "measure.py")
-    module = importlib.util.module_from_spec(place)
-    place.loader.exec_module(module)
-    return module
+    return experiments.measure(FOLDER.name)
 
 
 @pytest.fixture(scope="module")
