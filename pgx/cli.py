@@ -67,10 +67,13 @@ def train(context: typer.Context) -> int:
     if {"--help", "-h"} & set(context.args):
         typer.echo(TRAIN_HELP, nl=False)
         return 0
-    from pgx.sweep.lone import check_arm
-    from pgx.train import main as run
+    from pgx.tracking.mirror import prepared
 
-    return run(context.args, check_arm)
+    with prepared(context.args):  # before torch is imported, which takes longer
+        from pgx.sweep.lone import check_arm
+        from pgx.train import main as run
+
+        return run(context.args, check_arm)
 
 
 app.command(cls=Verbatim, add_help_option=False)(sweep)

@@ -20,6 +20,7 @@ from pgx.errors import ConfigError, RunFailed
 from pgx.sweep.job import Outcome
 from pgx.sweep.log import last_line, why
 from pgx.tracking.manifest import LAUNCH, MANIFEST, is_live
+from pgx.tracking.mirror import prepared
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -50,14 +51,15 @@ def follow(parent: int) -> None:
 
 
 def _run(words: Sequence[str]) -> int:
-    from pgx.callbacks import Terminal
-    from pgx.config import compose_config
-    from pgx.train import make_plan, parse
+    with prepared(words):  # before torch is imported, which takes longer
+        from pgx.callbacks import Terminal
+        from pgx.config import compose_config
+        from pgx.train import make_plan, parse
 
-    line = parse(words)
-    overrides = resumable(line.overrides)
-    plan = make_plan(compose_config(overrides, line.directories), overrides)
-    return train(plan, ["pgx", "train", *words], Terminal())
+        line = parse(words)
+        overrides = resumable(line.overrides)
+        plan = make_plan(compose_config(overrides, line.directories), overrides)
+        return train(plan, ["pgx", "train", *words], Terminal())
 
 
 def resumable(overrides: Sequence[str]) -> list[str]:

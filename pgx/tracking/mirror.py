@@ -6,6 +6,7 @@ letting go of it, even by dying, tells the mirror that no row follows.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shlex
@@ -14,8 +15,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,48 @@ KEPT = frozenset(
     )
 )
 log = logging.getLogger("pgx")
+_waiting: list[subprocess.Popen[bytes]] = []  #: at most one, see `prepared`
+
+
+@contextmanager
+def prepared(words: Sequence[str]) -> Iterator[None]:
+    """Have a mirror process ready before anybody knows what it is to mirror.
+
+    It imports wandb while this process imports torch, on a processor that has nothing to do then.
+    If nothing was mirrored in the block after all, it goes.
+
+    Args:
+        words: of the command line; without ``tracker=wandb`` among them nothing is started.
+    """
+    if "tracker=wandb" in words:
+        with suppress(OSError):  # then `Mirror.start` tries again, and says why not
+            _waiting.append(_launch([], subprocess.DEVNULL))
+    try:
+        yield
+    finally:
+        while _waiting:
+            _dismiss(_waiting.pop())
+
+
+def _dismiss(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin is not None
+    process.stdin.close()
+    try:
+        process.wait(PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _launch(words: Sequence[str], output: Any) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [*COMMAND, *words],
+        stdin=subprocess.PIPE,
+        stdout=output,
+        stderr=output,
+        env=environment(os.environ),
+        start_new_session=True,
+    )
 
 
 class Mirror:
@@ -62,17 +105,13 @@ class Mirror:
         """Start the process; the part's manifest and config are there, its rows may come later."""
         if self.mode is None:
             return
+        words = [str(self.folder.parent), self.mode, str(os.getpid())]
         try:
             self.folder.mkdir(exist_ok=True)
-            with self._log.open("ab") as output:
-                self._process = subprocess.Popen(
-                    [*COMMAND, str(self.folder.parent), self.mode, str(os.getpid())],
-                    stdin=subprocess.PIPE,
-                    stdout=output,
-                    stderr=output,
-                    env=environment(os.environ),
-                    start_new_session=True,
-                )
+            self._process = _told(words)
+            if self._process is None:
+                with self._log.open("ab") as output:
+                    self._process = _launch(words, output)
         except OSError as error:
             self._say(logging.WARNING, f"its process could not be started ({error})")
 
@@ -120,6 +159,19 @@ class Mirror:
     def _say(self, level: int, line: str) -> None:
         log.log(level, "W&B: %s", line)
         self._console.print(f"W&B: {line}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _told(words: Sequence[str]) -> subprocess.Popen[bytes] | None:
+    """The process that waits, if one does, told what to mirror."""
+    while _waiting:
+        process = _waiting.pop()
+        assert process.stdin is not None
+        with suppress(OSError):  # it has ended
+            process.stdin.write(json.dumps(words).encode() + b"\n")
+            process.stdin.flush()
+            if process.poll() is None:
+                return process
+    return None
 
 
 def environment(given: Mapping[str, str]) -> dict[str, str]:

@@ -1,5 +1,7 @@
 """The process that mirrors a part's rows to W&B: ``python -m`` this module, DIRECTORY MODE.
 
+Without arguments it imports what it needs, and reads them from a line of standard input.
+
 It reads what training wrote and never talks to it: standard input is a pipe whose other end only
 the trainer holds, and its end, however it comes, means that no row follows.
 
@@ -12,6 +14,8 @@ long trainings are looked at before, so that the wait at the end stays short.
 
 from __future__ import annotations
 
+import importlib
+import json
 import os
 import select
 import signal
@@ -42,6 +46,8 @@ HURRY_S = 10.0  #: with the same when training is over, and the trainer waits
 
 CHECK_S = 5.0  #: between checks that the trainer is still there
 
+#: Of rows. Metrics are read first: what belongs to their rows is there by then.
+IN_ORDER = ("metrics", "episodes", "evaluations")
 ENDED = ("finished", "failed")  #: statuses of a seed that trains no more
 
 
@@ -53,9 +59,14 @@ class Rows:
     """
 
     def __init__(self, directory: Path) -> None:
+        from pgx.tracking.blocks import BlockTail
+
         self.directory = directory
         self._tails: dict[str, BlockTail] = {}
         self._done: set[str] = set()
+        for kind in IN_ORDER:  # an open file stays readable when training has replaced it
+            with suppress(FileNotFoundError):
+                self._tails[kind] = BlockTail(directory / f"{kind}.blocks")
 
     def read(self, kind: str) -> dict[str, np.ndarray]:
         """The rows of a kind, such as ``episodes``, that came since the last call."""
@@ -109,24 +120,21 @@ class Sender:
     """Rows in, points out: what one mirror process does between its sleeps.
 
     Args:
-        directory: of the part.
+        rows: of the part.
         mode: ``offline`` or ``online``.
         patience_s: with a server that does not let the runs be opened.
         rest: called after every piece of work.
     """
 
-    def __init__(
-        self, directory: Path, mode: str, patience_s: float, rest: Callable[[], None]
-    ) -> None:
+    def __init__(self, rows: Rows, mode: str, patience_s: float, rest: Callable[[], None]) -> None:
         from pgx.tracking.account import reachable
         from pgx.tracking.grid import Grid
         from pgx.tracking.wandb_runs import Job, Runs
 
-        job = Job.of(directory, mode)
+        job = Job.of(rows.directory, mode)
         if job.mode == "online" and not reachable():
             raise ConnectionError("nothing answers where W&B should be")
-        self.directory, self.seeds = directory, job.seeds
-        self._rows = Rows(directory)
+        self.directory, self.seeds, self._rows = rows.directory, job.seeds, rows
         self._runs: Runs = Runs(job, patience_s)
         self._grids: dict[int, Grid] = {
             seed: Grid(job.budget, self._runs.points) for seed in job.seeds
@@ -139,8 +147,7 @@ class Sender:
         """Read what is new, and log the points that it completes."""
         from pgx.tracking.grid import by_seed
 
-        metrics = self._rows.read("metrics")  # first: what belongs to these rows is there as well
-        kinds = (metrics, self._rows.read("episodes"), self._rows.read("evaluations"))
+        kinds = [self._rows.read(kind) for kind in IN_ORDER]
         pieces = (by_seed(rows, self.seeds) for rows in kinds)
         for seed, *own in zip(self.seeds, *pieces, strict=True):
             self._grids[seed].add(*own)
@@ -189,29 +196,29 @@ def main(directory: Path, mode: str, trainer: str | None = None) -> None:
 
 
 def _mirror(directory: Path, mode: str, trainer: int) -> None:
-    pace = Pace(trainer)
+    pace, rows = Pace(trainer), Rows(directory)
     pace.sleep(FIRST_S[mode])
     if not pace.ended:
         _step_back()
-    sender = _open(directory, mode, pace, trainer)
+    sender = _open(rows, mode, pace, trainer)
     while not pace.ended:
         sender.send()
         pace.sleep(EVERY_S[mode])
     sender.finish()
 
 
-def _open(directory: Path, mode: str, pace: Pace, trainer: int) -> Sender:
+def _open(rows: Rows, mode: str, pace: Pace, trainer: int) -> Sender:
     from pgx.tracking.mirror import COMMAND, environment
 
     try:
-        return Sender(directory, mode, HURRY_S if pace.ended else PATIENCE_S, pace.rest)
+        return Sender(rows, mode, HURRY_S if pace.ended else PATIENCE_S, pace.rest)
     except Exception:
         if mode == "offline":
             raise
         traceback.print_exc()
         print("the runs could not be opened: once more, offline", file=sys.stderr, flush=True)
         clear()
-        words = [*COMMAND, str(directory), "offline", str(trainer)]
+        words = [*COMMAND, str(rows.directory), "offline", str(trainer)]
         os.execve(words[0], words, environment(os.environ))
 
 
@@ -238,5 +245,26 @@ def _ended_within(seconds: float, trainer: int) -> bool:
     return False
 
 
+def told() -> list[str]:
+    """The arguments, from standard input; meanwhile everything is imported. Ends if none come."""
+    import pgx.tracking.wandb_runs  # noqa: F401 - which imports wandb
+    from pgx.tracking.mirror import LOG
+
+    with suppress(ImportError):
+        importlib.import_module("wandb.sdk.launch")  # which wandb imports when a run is opened
+    line = b""
+    while not line.endswith(b"\n"):  # byte by byte: what follows is the pipe's end, see `Pace`
+        byte = os.read(0, 1)
+        if not byte:
+            leave(0)
+        line += byte
+    words: list[str] = json.loads(line)
+    with (Path(words[0]) / FOLDER / LOG).open("ab") as output:
+        os.dup2(output.fileno(), 1)
+        os.dup2(output.fileno(), 2)
+    return words
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), *sys.argv[2:])
+    directory, *others = sys.argv[1:] or told()
+    main(Path(directory), *others)

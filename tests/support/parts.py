@@ -39,7 +39,8 @@ process.PATIENCE_S, process.HURRY_S, process.CHECK_S = 2.0, 1.0, 0.1
 runs.FINISH_S = 3.0
 runs.QUIET["x_file_stream_transmit_interval"] = 1  # s, whole
 mirror.COMMAND = (sys.executable, {script!r})
-process.main(Path(sys.argv[1]), *sys.argv[2:])
+directory, *others = sys.argv[1:] or process.told()
+process.main(Path(directory), *others)
 """
 
 

@@ -14,11 +14,13 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from rich.console import Console
 
+from pgx.errors import ConfigError
 from pgx.tracking import mirror
 from pgx.tracking.manifest import is_live, read_manifest
 from tests.conftest import ROOT, Train, environment
-from tests.support.parts import ARM
+from tests.support.parts import ARM, SEEDS, Trainer
 from tests.support.wandb_files import recorded
 from tests.support.wandb_server import serving
 
@@ -140,8 +142,6 @@ def test_a_server_that_fails_neither_stops_nor_slows_training(tmp_path: Path) ->
 def test_a_mirror_that_dies_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from rich.console import Console
-
     monkeypatch.setattr(mirror, "COMMAND", (sys.executable, "-c", "import sys; sys.exit(3)"))
     with mirror.Mirror(tmp_path, "offline", Console(soft_wrap=True)) as one:
         one.start()
@@ -153,8 +153,6 @@ def test_a_mirror_that_dies_is_one_line(
 def test_a_mirror_that_cannot_start_is_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from rich.console import Console
-
     (tmp_path / "wandb").touch()  # no folder
     with mirror.Mirror(tmp_path, "offline", Console(soft_wrap=True)) as one:
         one.start()
@@ -165,8 +163,6 @@ def test_a_mirror_that_cannot_start_is_one_line(
 def test_the_trainer_does_not_wait_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from rich.console import Console
-
     command = (sys.executable, "-c", "import sys, time; sys.stdin.read(); time.sleep(3)")
     monkeypatch.setattr(mirror, "COMMAND", command)
     monkeypatch.setattr(mirror, "WAIT_S", {"online": 0.2})
@@ -179,8 +175,6 @@ def test_the_trainer_does_not_wait_for_ever(
 
 
 def test_without_a_mode_nothing_is_started(tmp_path: Path) -> None:
-    from rich.console import Console
-
     with mirror.Mirror(tmp_path, None, Console()) as one:
         one.start()
     assert list(tmp_path.iterdir()) == []
@@ -214,3 +208,46 @@ def test_a_mirror_left_from_before_is_ended(
     assert process.wait(10) == -signal.SIGKILL
     assert not is_live(tmp_path / "wandb")
     mirror.stop_earlier(tmp_path / "nowhere")
+
+
+def mirrored(part: Path) -> mirror.Mirror:
+    """Train a part of seven points beside its mirror."""
+    part.mkdir()
+    trainer = Trainer(part, "wandb.points=7").train(range(7))
+    with mirror.Mirror(part, "offline", Console(soft_wrap=True)) as one:
+        one.start()
+        trainer.end()
+    return one
+
+
+def test_a_process_that_waits_is_told_what_to_mirror(tmp_path: Path) -> None:
+    with mirror.prepared(["seeds=3", "tracker=wandb"]):
+        (process,) = mirror._waiting
+        one = mirrored(tmp_path / "part")
+        assert not mirror._waiting
+    assert one._process is process and process.returncode == 0
+    found = recorded(tmp_path / "part" / "wandb").values()
+    assert [[row["_step"] for row in run.rows] for run in found] == [list(range(7))] * len(SEEDS)
+
+
+def test_a_process_that_died_while_it_waited_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = mirror.COMMAND
+    monkeypatch.setattr(mirror, "COMMAND", (sys.executable, "-c", "import sys; sys.exit(3)"))
+    with mirror.prepared(["tracker=wandb"]):
+        mirror._waiting[0].wait(60)
+        monkeypatch.setattr(mirror, "COMMAND", command)
+        one = mirrored(tmp_path / "part")
+    assert one._process is not None and one._process.returncode == 0
+    assert len(recorded(tmp_path / "part" / "wandb")) == len(SEEDS)
+
+
+def test_a_process_that_waits_in_vain_goes() -> None:
+    """As when the command ends with a mistake of the user's."""
+    with mirror.prepared(["seeds=3", "tracker=files"]):
+        assert not mirror._waiting
+    with pytest.raises(ConfigError), mirror.prepared(["tracker=wandb"]):
+        (process,) = mirror._waiting
+        raise ConfigError("seeds=x: give a list")
+    assert process.returncode == 0 and not mirror._waiting
