@@ -7,7 +7,7 @@ import textwrap
 from typing import Any
 
 from pgx.errors import ConfigError
-from pgx.report.looks import DASHES, LIGHT, config, painted
+from pgx.report.looks import DASHES, LIGHT
 
 SIZE = (420, 300)  #: of the panel, pixels
 WRAP = 96  #: characters of a line of the caption
@@ -30,11 +30,11 @@ def files(found: dict[str, Any]) -> dict[str, bytes]:
     """The figure of every θ as SVG, PDF and PNG, by the file's name; same bytes each time."""
     import vl_convert
 
-    from pgx.report.drawing import ordered
+    from pgx.report.drawing import alone, ordered
 
     made: dict[str, bytes] = {}
     for name, spec in charts(found).items():
-        svg = vl_convert.vegalite_to_svg(spec)
+        svg = alone(spec)
         made[f"{name}.svg"] = svg.encode()
         made[f"{name}.pdf"] = ordered(vl_convert.svg_to_pdf(svg))
         made[f"{name}.png"] = vl_convert.svg_to_png(svg, scale=2)
@@ -105,19 +105,13 @@ def _chart(
         rule = {"type": "rule", "strokeDash": [6, 3], "color": "#59616b"}
         layers.append({"mark": rule, "encoding": {"y": {"datum": signal, "type": "quantitative"}}})
     heading = {"text": title, "subtitle": textwrap.wrap(caption, WRAP)}
-    return painted(
-        {
-            "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
-            "data": {"values": values},
-            "width": SIZE[0],
-            "height": SIZE[1],
-            "title": {**heading, "anchor": "start", "offset": 12},
-            "layer": layers,
-            "padding": 8,
-            "config": config(),
-            "background": "white",
-        }
-    )
+    return {
+        "data": {"values": values},
+        "width": SIZE[0],
+        "height": SIZE[1],
+        "title": {**heading, "anchor": "start", "offset": 12},
+        "layer": layers,
+    }
 
 
 def _lines(arms: list[str], axes: tuple[str, str], x_scale: str) -> dict[str, Any]:
