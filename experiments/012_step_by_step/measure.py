@@ -23,6 +23,7 @@ from by_episode import Line, bands, write
 
 FOLDER = Path(__file__).resolve().parent
 SUM = tuple(DASHES[1])
+STUCK = -20.0  #: mean return of the last hundred episodes of a run that is lost
 LINES = {
     "rate_12": Line("α = 2⁻¹², one by one", LIGHT[2]),
     "rate_13": Line("α = 2⁻¹³, one by one", LIGHT[1]),
@@ -39,14 +40,15 @@ SUBTITLE = [
 
 
 def book() -> pl.DataFrame:
-    """The bands of the book's program, as `bands` has them."""
+    """The bands of the book's program, as `bands` has them, and how many runs end below −20."""
     number, run = (grid.ravel() for grid in np.mgrid[1 : EPISODES + 1, :RUNS])
-    rows = [
-        pl.DataFrame({"arm": arm, "seed": run, "number": number, "return_raw": found.ravel()})
-        for seed, (arm, rates) in enumerate(CURVES.items())
-        for found in [returns(rates, seed)]
-    ]
-    return bands(pl.concat(rows), CURVES)
+    tables = []
+    for seed, (arm, rates) in enumerate(CURVES.items()):
+        found = returns(rates, seed)
+        rows = {"arm": arm, "seed": run, "number": number, "return_raw": found.ravel()}
+        stuck = int((found[-100:].mean(0) < STUCK).sum())
+        tables.append(bands(pl.DataFrame(rows), CURVES).with_columns(stuck=pl.lit(stuck)))
+    return pl.concat(tables)
 
 
 def main() -> None:

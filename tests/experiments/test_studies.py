@@ -18,6 +18,7 @@ OFFICIAL = (
     *("001_lecture_ladder", "002_entropy", "003_time_limit", "004_on_policy"),
     *("005_corridor", "006_discount_trap", "007_variance_ladder"),
     *("008_zeroth_vs_first", "009_clamp", "010_aliased", "011_supervised"),
+    "012_step_by_step",
 )
 SOLVED = 475.0  # CartPole-v1's threshold
 
