@@ -177,7 +177,7 @@ def _named(overrides: Sequence[str]) -> Iterator[str]:
         yield slug(str(preset))
     for key in sorted(values):
         if not key.startswith("hydra") and _relevant(key):
-            yield slug(f"{key}={values[key]}")
+            yield slug(re.sub(r"(?<=\de)\+(?=\d)", "", f"{key}={values[key]}"))  # 1e+30
 
 
 def part_name(seeds: Sequence[int]) -> str:

@@ -32,7 +32,7 @@ def check_updates(updates: str, estimator: Reinforce, name: str) -> None:
         return
     if not estimator.scores:
         raise ConfigError(
-            f"updates=decision: {name} is no sum over decisions; use updates=rollout, or "
+            f"updates=decision: {name} weighs no scores of decisions; use updates=rollout, or "
             "estimator=reward_to_go"
         )
     if not estimator.separable:

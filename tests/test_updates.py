@@ -129,11 +129,11 @@ def test_what_is_seen_is_a_mean_over_a_replicas_own_rows() -> None:
     [
         (
             ("estimator=exact", "environment=corridor"),
-            "updates=decision: estimator=exact is no sum",
+            "updates=decision: estimator=exact weighs no scores",
         ),
         (
             ("estimator=utility", "optimizer=cross_entropy", "environment.slots=1"),
-            "updates=decision: estimator=utility is no sum over decisions; use updates=rollout",
+            "updates=decision: estimator=utility weighs no scores of decisions; use updates=",
         ),
         (("estimator=prioritized",), "updates=decision: estimator=prioritized weighs every"),
         (("estimator=reward_weighted",), "updates=decision: estimator=reward_weighted weighs"),

@@ -21,6 +21,7 @@ from pgx.estimators.reinforce import Reinforce
 from pgx.gradients.asked import Asked, Choice
 from pgx.gradients.yardsticks import YARDSTICKS, yardstick
 from pgx.module import Ingredients
+from pgx.optimizers.search import Search
 from pgx.paths import config_directory
 from pgx.policies.base import Policy
 
@@ -214,6 +215,9 @@ def _arm(
     with open_dict(whole):
         whole.estimator = first
         whole.baseline = _placeholder(first) if second is None else second
+        if issubclass(get_object(str(whole.optimizer["_target_"])), Search):
+            whole.optimizer = _file("optimizer", "adam")  # a search cannot fit a baseline
+        whole.updates = "rollout"
         for key in ("discount", "time_limit"):
             if key in whole.baseline and key in first:
                 whole.baseline[key] = first[key]
@@ -231,8 +235,12 @@ def _arm(
 def _placeholder(estimator: DictConfig) -> DictConfig:
     """What a yardstick is built in the place of."""
     needs = get_object(str(estimator["_target_"])).needs_value
-    file = config_directory() / "baseline" / f"{'value' if needs else 'none'}.yaml"
-    node = OmegaConf.load(file)
+    return _file("baseline", "value" if needs else "none")
+
+
+def _file(group: str, name: str) -> DictConfig:
+    """An option of pgx's own, as its file has it."""
+    node = OmegaConf.load(config_directory() / group / f"{name}.yaml")
     assert isinstance(node, DictConfig)
     return node
 

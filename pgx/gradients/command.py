@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -45,6 +46,7 @@ def main(arguments: Sequence[str]) -> int:
     else:
         measured = [_measured(config, asked, theta, len(thetas)) for theta in thetas]
         found, shown = record(config, asked, measured, judge(measured)), table
+    found = strict(found)
     if asked.output is not None:
         found["files"] = [str(path) for path in write(found, asked.output)]
     if asked.as_json:
@@ -55,6 +57,15 @@ def main(arguments: Sequence[str]) -> int:
     for path in found.get("files", ()):
         console.print(path, markup=False, highlight=False, soft_wrap=True)
     return 0
+
+
+def strict(value: Any) -> Any:
+    """Plain values as JSON knows them: null for a number that is not finite."""
+    if isinstance(value, dict):
+        return {key: strict(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [strict(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def where(asked: Asked) -> tuple[DictConfig, list[Theta]]:

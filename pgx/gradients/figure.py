@@ -42,7 +42,11 @@ def files(found: dict[str, Any]) -> dict[str, bytes]:
 
 
 def charts(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """A chart for each θ that has a curve, and one along training if there are several points."""
+    """A chart for each θ that has a curve, and one along training if there are several points.
+
+    A variance that is 0 or not finite has no place on a logarithmic axis, nor has a chart of none
+    but those.
+    """
     made = {}
     for point in found["points"]:
         trained = f"-{point['decisions_trained']}" if len(found["points"]) > 1 else ""
@@ -52,7 +56,7 @@ def charts(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
         points = [point for point in found["points"] if point["seed"] == seed]
         if len(points) > 1:
             made[f"along-seed-{seed}"] = _along(found, points)
-    return made
+    return {name: chart for name, chart in made.items() if chart["data"]["values"]}
 
 
 def _batches(found: dict[str, Any], point: dict[str, Any]) -> dict[str, Any]:

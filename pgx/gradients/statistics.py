@@ -95,7 +95,7 @@ def describe(
     spread = np.maximum(square - total * mean, 0.0) / (count - 1)
     variance = unit * spread
     trace = variance.sum(1)
-    trace = np.where(trace > _rounding(mean[0], truth) ** 2, trace, 0.0)
+    trace = np.where(trace <= _rounding(mean[0], truth) ** 2, 0.0, trace)  # NaN stays NaN
     target, norm = _target(truth, len(count))
     own = (mean**2).sum(1) - spread.sum(1) / count[:, 0]
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -150,13 +150,16 @@ def _bias(moments: Moments, truth: Truth) -> tuple[Figure, float]:
     """The bias along the direction that every other group shows, measured in the others.
 
     The norm of a mean is never 0, however unbiased. Here the direction u is taken from one half of
-    the sample, so that in the other half ⟨ḡ − ∇J, u⟩ has mean 0 if there is no bias: Student t.
+    the sample, so that in the other half ⟨ḡ − ∇J, u⟩ has mean 0 if there is no bias: Student t. Of
+    estimates that are not finite neither is known.
     """
     away = moments.total / moments.count[:, None]
     if truth.moments is None:
         away = away - truth.gradient
     else:  # both are independent: pairs of their groups are too
         away = away - truth.moments.total / truth.moments.count[:, None]
+    if not np.isfinite(away).all():
+        return Figure(None), float("nan")
     shown, held = away[0::2], away[1::2]
     direction, norm = shown.mean(0), np.linalg.norm(shown.mean(0))
     along = held @ (direction / norm) if norm > 0 else np.zeros(len(held))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pgx.gradients.verdicts import BIASED
+from pgx.gradients.verdicts import UNSEEN
 from pgx.gradients.words import short
 from pgx.sheets import Cell, Sheet
 from pgx.tables import plain_table, printable, show
@@ -32,10 +32,10 @@ def render(found: dict[str, Any], console: Console) -> None:
         for column in table.columns[:2]:
             column.no_wrap = True
         for row in point["rows"]:
-            words, biased = cells(row), row["verdict"] == BIASED
+            words, sound = cells(row), row["verdict"] == UNSEEN
             if narrow:  # what follows a number goes below it
                 words = [word.replace(" [", "\n[").replace(" within", "\nwithin") for word in words]
-            words[3] = Text(words[3], style="red" if biased else "green")
+            words[3] = Text(words[3], style="green" if sound else "red")
             table.add_row(*words)
         show(table, console)
     for note in found["notes"]:
@@ -54,7 +54,7 @@ def line(text: str, console: Console, style: str = "") -> None:
 
 def cells(row: dict[str, Any]) -> list[Any]:
     """A row for people."""
-    within = "" if row["verdict"] == BIASED else f" within ±{short(row['within'])}"
+    within = f" within ±{short(row['within'])}" if row["verdict"] == UNSEEN else ""
     return [
         row["estimator"],
         row["baseline"],

@@ -11,13 +11,14 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
-from pgx.build import build, build_environment, build_policy
-from pgx.errors import RunFailed
+from pgx.build import build, build_environment, build_policy, option
+from pgx.errors import ConfigError, RunFailed
 from pgx.gradients.asked import Asked
 from pgx.module import PolicyGradient
 from pgx.normalization import Normalization
 from pgx.part import threads
 from pgx.policies.base import Policy
+from pgx.records import Part
 from pgx.restore import choose_seeds, find_part, read_config, read_state, restore
 
 
@@ -48,7 +49,7 @@ def fresh(config: DictConfig, seeds: Sequence[int]) -> list[Theta]:
     env.close()
     found = []
     for seed in seeds:
-        policy = build_policy(config, env.spec, [seed])
+        policy = check_likelihood(build_policy(config, env.spec, [seed]), config)
         flat = policy.flat.detach().clone()
         found.append(Theta(seed, flat, 0, "fresh parameters", parameter_names(policy)))
     return found
@@ -72,10 +73,31 @@ def from_run(asked: Asked) -> tuple[DictConfig, list[Theta]]:
     found = []
     for seed in chosen:
         policy, seen = restore(config, env.spec, part, state, [seed])
+        check_likelihood(policy, config)
         taken = int(state["decisions"][part.seeds.index(seed)])
         flat, names = policy.flat.detach().clone(), parameter_names(policy)
-        found.append(Theta(seed, flat, taken, f"checkpoint of {part.path}", names, seen))
+        found.append(Theta(seed, flat, taken, _origin(part, seed), names, seen))
     return config, found
+
+
+def check_likelihood(policy: Policy, config: DictConfig) -> Policy:
+    """The same policy, if it has scores that an estimate can be made of.
+
+    Raises:
+        ConfigError: it has none.
+    """
+    if not policy.likelihood:
+        raise ConfigError(
+            f"{option(config, 'policy')}: has no likelihood, so there is no gradient estimate to "
+            "measure; choose a stochastic policy, such as policy=categorical_linear"
+        )
+    return policy
+
+
+def _origin(part: Part, seed: int) -> str:
+    status, reason = part.seed_status(seed)
+    lost = f", the last finite parameters of a seed that {reason}" if status == "failed" else ""
+    return f"checkpoint of {part.path}{lost}"
 
 
 def along(config: DictConfig, seeds: Sequence[int], points: int) -> list[Theta]:

@@ -325,3 +325,51 @@ def test_a_network_without_a_bias_names_its_weights_alone():
     env = build_environment(config, [0], 1)
     named = [name for name in parameter_names(build_policy(config, env.spec, [0])) if name]
     assert named == ["W1[0,0]", "W1[0,1]"]
+
+
+def test_estimates_that_are_not_finite_are_no_verdict_and_strict_json(capsys, empty_folder: Path):
+    """Beside them others keep theirs, as if they alone had been asked for."""
+    words = ("environment=two_action", "policy=categorical_linear", *QUICK)
+    words += ("--estimators", "reinforce", "--output", "o", "--baselines")
+    alone = told(capsys, *words, "none")["points"][0]["rows"][0]
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    both = run(capsys, *words, "none,constant:value=1e39", "--json")
+    for text in (both, (empty_folder / "o" / "gradients.json").read_text(encoding="utf-8")):
+        (point,) = json.loads(text, parse_constant=refuse)["points"]
+        sound, lost = point["rows"]
+        assert lost["verdict"] == "not finite"
+        for name in ("p", "p_adjusted", "within"):
+            assert lost[name] is None
+        for name in ("bias", "variance", "signal_to_noise", "cosine", "per_decision"):
+            assert lost[name] == {"value": None, "low": None, "high": None}
+        for name in ("bias", "variance", "p", "p_adjusted", "verdict"):
+            assert sound[name] == alone[name]
+    said = run(capsys, *words, "constant:value=1e39")  # of which no chart can be drawn
+    assert "not finite" in said and "within" not in said.splitlines()[3]
+
+
+def test_a_diverged_seed_is_told(capsys):
+    words = ("policy=categorical_linear", "optimizer=sgd", "optimizer.learning_rate=1e38")
+    words += ("decisions=2000", "output=o", "arm=x", "threads=1")
+    assert main(["train", *words]) == 1
+    capsys.readouterr()
+    arms = ("--estimators", "reward_to_go", "--baselines", "none")
+    (point,) = told(capsys, "--from", "o/adhoc/x/cartpole-v1/seeds-0", *QUICK, *arms)["points"]
+    assert "the last finite parameters of a seed that diverged at iteration" in point["theta"]
+
+
+def test_theta_of_a_search_is_measured_like_any_other(capsys):
+    words = (*CORRIDOR[:2], "estimator=utility", "optimizer=genetic", "baseline=none")
+    points = told(capsys, *words, *QUICK, "--along", "2", "decisions=500")["points"]
+    assert [point["decisions_trained"] > 0 for point in points] == [False, True]
+    assert {"reinforce × none", "td × value"} <= rows(points[1]).keys()
+
+
+def test_how_updates_are_taken_does_not_matter_to_a_measurement(capsys):
+    words = (*CORRIDOR, *QUICK, "--estimators", "prioritized", "--baselines", "none")
+    found = [told(capsys, *words, *more)["points"] for more in ([], ["updates=decision"])]
+    assert rows(found[0][0])["prioritized × none"]["variance"]["value"] > 0
+    assert found[0][0]["rows"][0]["bias"] == found[1][0]["rows"][0]["bias"]

@@ -19,6 +19,7 @@ from pgx.policies.clamp import Clamp
 from pgx.rollout import Collector
 from pgx.streams import Streams
 from pgx.types import EnvSpec
+from tests.support.arms import arm, trained
 from tests.support.oracle import reinforce
 
 R, N = 3, 5
@@ -214,3 +215,12 @@ class Silent:
 
     def record(self, *row) -> None:
         assert len(row) == 6
+
+
+@pytest.mark.parametrize("project", [True, False])
+def test_what_a_search_finds_is_projected_as_well(tmp_path, project):
+    words = ("environment=two_action", "policy=clamp", f"policy.project={str(project).lower()}")
+    words += ("estimator=utility", "optimizer=evolution_strategies", "baseline=none")
+    module = trained(arm(tmp_path, (*words, "optimizer.learning_rate=1.0"), [0, 1, 2]), 4)
+    theta = module.policy.net.layers(module.policy.flat.detach())[0][1]
+    assert bool(((theta >= 0) & (theta <= 1)).all()) is project
