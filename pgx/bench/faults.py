@@ -34,7 +34,7 @@ from pgx.tracking.blocks import BlockTail
 from pgx.tracking.mirror_process import FIRST_S as FIRST
 
 FIRST_S = FIRST["online"]  #: of training before its mirror does anything
-WINDOW_S = 2.5
+WINDOW_S = 0.5  #: short, for a machine's own speed drifts within seconds
 LOOK_S = 0.05  #: between looks whether training is over
 START_S = 120.0  #: at most, from the command to the first row
 END_S = 120.0  #: at most, from the last row to the end of the command, and of the mirror after it

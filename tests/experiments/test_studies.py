@@ -31,6 +31,13 @@ def one_line(text: str) -> str:
     return " ".join(text.replace(">", " ").split())
 
 
+def test_the_index_says_what_the_studies_say() -> None:
+    readme = (ROOT / "experiments" / "README.md").read_text(encoding="utf-8")
+    table = script("summarise.py").index()
+    assert table in readme
+    assert all(f"| [{folder.name}]" in table for folder in FOLDERS)
+
+
 def test_every_official_study_is_there() -> None:
     assert {folder.name for folder in FOLDERS} >= set(OFFICIAL)
 
