@@ -30,7 +30,7 @@ from pgx.optimizers.base import Learner
 from pgx.policies.base import Policy
 from pgx.tracking.account import check_tracker
 from pgx.types import EnvSpec
-from pgx.updates import check_updates
+from pgx.updates import check_updates, updates_of
 
 
 def build(config: DictConfig, seeds: Sequence[int]) -> Ingredients:
@@ -43,7 +43,7 @@ def build(config: DictConfig, seeds: Sequence[int]) -> Ingredients:
     try:
         estimator, optimizer = _make(config, "estimator"), _make(config, "optimizer")
         _check_optimizer(optimizer, config)
-        check_updates(config.get("updates", "rollout"), estimator, option(config, "estimator"))
+        check_updates(updates_of(config), estimator, option(config, "estimator"))
         policy = _make(config, "policy", spec=env.spec, seeds=seeds)
         names = [option(config, group) for group in ("policy", "estimator", "optimizer")]
         crowd = crowd_of(config, names, estimator, optimizer, policy, seeds, _make)
@@ -244,7 +244,7 @@ def check_machine(config: DictConfig) -> None:
     """
     check_number("decisions", config.decisions, least=1, whole=True)
     check_number("rollouts_reused", config.rollouts_reused, least=1, most=1000, whole=True)
-    check_choice("updates", config.get("updates", "rollout"), ("rollout", "decision"))
+    check_choice("updates", updates_of(config), ("rollout", "decision"))
     if config.max_grad_norm is not None:
         check_number("max_grad_norm", config.max_grad_norm, above=0.0)
     check_number("checkpoint_every", config.checkpoint_every, least=0.0)

@@ -143,9 +143,9 @@ class PolicyGradient(pl.LightningModule):
         for portion in portions(rollout):
             own = baseline if self.baseline.flat is None else self.baseline(portion)
             estimate = self.estimator(self.policy, portion, own)
-            others = SitOut(self.changing)
+            others = SitOut(portion, self.changing)
             norm = self.update(estimate, own)
-            others.end(portion)
+            others.end()
             seen.add(estimate.diagnostics | self.moved(norm), portion)
         return seen.mean()
 

@@ -31,6 +31,7 @@ from pgx.study import prediction_hash
 from pgx.tracking.files import FileTracker
 from pgx.tracking.manifest import LAUNCH, LOCK, MANIFEST, Manifest, PartLock
 from pgx.tracking.mirror import Mirror, stop_earlier
+from pgx.updates import updates_of
 
 CONFIG, LOG, TRACEBACK = "config.yaml", "train.log", "traceback.txt"
 log = logging.getLogger("pgx")
@@ -105,7 +106,7 @@ def _train(plan: PartPlan, command: Sequence[str], console: Console, mirror: Mir
     limits = (config.decisions, config.max_grad_norm)
     manifest = _manifest(plan, type(parts.env), command)
     try:
-        when = (config.rollouts_reused, config.get("updates", "rollout"))  # not in old configs
+        when = (config.rollouts_reused, updates_of(config))
         module = PolicyGradient(parts, plan.seeds, *limits, tracker, *when)
         if evaluates:
             evaluations = Evaluations(build_evaluation(config, parts, plan.seeds), tracker)

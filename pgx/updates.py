@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
+from omegaconf import DictConfig
 from torch import Tensor
 
 from pgx.axes import rollout_sum
@@ -15,6 +16,12 @@ from pgx.estimators.reinforce import Reinforce
 from pgx.types import Rollout
 
 Updates = Literal["rollout", "decision"]
+
+
+def updates_of(config: DictConfig) -> Updates:
+    """What a config asks for; those of earlier versions do not have the key."""
+    asked: Updates = config.get("updates", "rollout")
+    return asked
 
 
 def check_updates(updates: str, estimator: Reinforce, name: str) -> None:
@@ -55,25 +62,26 @@ def portions(rollout: Rollout) -> Iterator[Rollout]:
 
 
 class SitOut:
-    """Leaves a replica as it is in portions that hold no row of its own.
+    """Leaves a replica as it is in a portion that holds no row of its own.
 
     Its gradient is zero there, but some optimizers move on a zero gradient, and how long other
     replicas' episodes are is none of its business.
 
     Args:
+        portion: whose update is about to come.
         tensors: ``[R, …]`` each, all that an update changes.
     """
 
-    def __init__(self, tensors: Sequence[Tensor]) -> None:
-        self._tensors = tensors
-        self._before = [tensor.detach().clone() for tensor in tensors]
+    def __init__(self, portion: Rollout, tensors: Sequence[Tensor]) -> None:
+        self._idle = ~portion.mask.any(2).any(0)
+        self._tensors = list(tensors) if bool(self._idle.any()) else []
+        self._before = [tensor.detach()[self._idle] for tensor in self._tensors]
 
     @torch.no_grad()
-    def end(self, portion: Rollout) -> None:
-        """Put those back that it was nothing for."""
-        idle = ~portion.mask.any(2).any(0)
+    def end(self) -> None:
+        """After the update: put those back that it was nothing for."""
         for tensor, before in zip(self._tensors, self._before, strict=True):
-            tensor[idle] = before[idle]
+            tensor[self._idle] = before
 
 
 @dataclass

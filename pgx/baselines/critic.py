@@ -98,6 +98,8 @@ class Critic(BaselineModel):
         row_scale = scale.unsqueeze(1) if isinstance(scale, Tensor) else scale
         slope = torch.where(rollout.mask, error, 0.0) * (-2.0 * row_scale)
         for out, block in zip(outputs, blocks, strict=True):
+            if rollout.complete and not bool(rollout.mask[block].any()):
+                continue
             rows = replica_rows(slope[block]).unsqueeze(-1)
             gradient += torch.autograd.grad(out, self.flat, rows)[0]
         loss, diagnostics = self._diagnostics(rollout, value, error)

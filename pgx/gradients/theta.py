@@ -20,6 +20,7 @@ from pgx.part import threads
 from pgx.policies.base import Policy
 from pgx.records import Part
 from pgx.restore import choose_seeds, find_part, read_config, read_state, restore
+from pgx.updates import updates_of
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def along(config: DictConfig, seeds: Sequence[int], points: int) -> list[Theta]:
         config.max_grad_norm,
         _Silent(),
         config.rollouts_reused,
-        config.get("updates", "rollout"),  # which earlier versions did not have
+        updates_of(config),
     )
     names = parameter_names(parts.policy)
     due = np.linspace(0.0, config.decisions, points)
