@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -106,3 +107,52 @@ def test_the_committed_figure_names_every_line() -> None:
     svg = (EXPERIMENTS / "005_corridor" / "figures" / "episodes.svg").read_text(encoding="utf-8")
     names = [line.label for line in measure("005_corridor").LINES.values()]
     assert all(f">{text}<" in svg for text in [*names, *measure("005_corridor").SUBTITLE])
+
+
+@pytest.fixture(scope="module", params=STUDIES)
+def shown(request: pytest.FixtureRequest) -> tuple[str, pl.DataFrame, pl.DataFrame]:
+    """A study, its episodes and their table."""
+    episodes = BY_EPISODE.episodes(EXPERIMENTS / request.param)
+    return request.param, episodes, BY_EPISODE.bands(episodes, measure(request.param).LINES)
+
+
+def test_every_run_has_the_thousand_episodes(shown: tuple[str, pl.DataFrame, pl.DataFrame]) -> None:
+    study, episodes, _ = shown
+    counts = episodes.group_by("arm", "seed").len()
+    assert len(counts) == len(measure(study).LINES) * 100
+    assert counts["len"].unique().to_list() == [1000]
+
+
+def test_the_table_is_that_of_the_episodes(shown: tuple[str, pl.DataFrame, pl.DataFrame]) -> None:
+    study, _, table = shown
+    committed = pl.read_csv(EXPERIMENTS / study / "measured.csv")
+    assert table.columns == committed.columns
+    names = ("arm", "first", "last", "runs")
+    assert table.select(names).rows() == committed.select(names).rows()
+    for name in ("mean", "standard_error"):
+        assert table[name].to_list() == pytest.approx(committed[name].to_list(), abs=1e-3)
+
+
+def test_the_readme_has_the_table(shown: tuple[str, pl.DataFrame, pl.DataFrame]) -> None:
+    study, _, table = shown
+    readme = (EXPERIMENTS / study / "README.md").read_text(encoding="utf-8").replace("−", "-")
+    for arm, rows in table.group_by("arm", maintain_order=True):
+        line = next(text for text in readme.splitlines() if text.startswith(f"| {arm[0]} |"))
+        said = [float(number) for number in re.findall(r"(-?[\d.]+) ±", line)]
+        assert said == pytest.approx(rows["mean"].to_list(), abs=0.051)
+
+
+@pytest.mark.parametrize(
+    ("arm", "first", "low", "high"),
+    [
+        ("rate_13", 901, -13.0, -11.7),
+        ("rate_14", 901, -15.5, -14.3),
+        ("value", 81, -13.0, -11.0),
+    ],
+)
+def test_the_bands_of_the_figures(
+    shown: tuple[str, pl.DataFrame, pl.DataFrame], arm: str, first: int, low: float, high: float
+) -> None:
+    """Sutton & Barto, figures 13.1 and 13.2; the baseline is above −13 by episode 100."""
+    (mean,) = shown[2].filter(arm=arm, first=first)["mean"]
+    assert low < mean < high

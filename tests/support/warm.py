@@ -12,6 +12,7 @@ import json
 import os
 import subprocess
 import sys
+import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from select import select
@@ -85,6 +86,8 @@ def child(job: Mapping[str, object]) -> NoReturn:
         code = main(words)
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:  # noqa: BLE001 - printed, as Python would
+        traceback.print_exc()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
